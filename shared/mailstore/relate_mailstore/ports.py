@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from relate_mailstore.event_types import Event, EventQuery
+from relate_mailstore.live_types import ChangeSpan, MailboxChange, Outcome
 from relate_mailstore.queue_types import (
     AttemptResult,
     Claimed,
@@ -47,7 +48,7 @@ from relate_mailstore.types import (
 )
 from relate_mime import MessageIndex
 
-__all__ = ["EventLog", "MailStore", "QueueStore", "RawMessage", "RawStore", "SearchStore", "Suppressions"]
+__all__ = ["EventLog", "LiveStore", "MailStore", "QueueStore", "RawMessage", "RawStore", "SearchStore", "Suppressions"]
 
 
 class RawMessage(Protocol):
@@ -118,7 +119,36 @@ class SearchStore(Protocol):
         """One page of the messages that match, newest first. Raises ValueError for an invalid cursor."""
 
 
-class MailStore(RawStore, SearchStore, Protocol):
+class LiveStore(Protocol):
+    """What changed since a client was told last. Pages are bounded by `limit`."""
+
+    async def arrived(
+        self, account_id: AccountId, mailbox_id: MailboxId, since: Uid, before: Uid, limit: int
+    ) -> Sequence[MailboxChange]:
+        """The entries with UIDs from `since` up to `before`, exclusive, ascending."""
+
+    async def changes(
+        self, account_id: AccountId, mailbox_id: MailboxId, span: ChangeSpan, limit: int
+    ) -> Sequence[MailboxChange] | None:
+        """The changed and expunged entries of a span; None if tombstones since then were trimmed.
+
+        Raises MailboxNotFound.
+        """
+
+    async def follow_outcomes(self, account_id: AccountId) -> int:
+        """Store the outcomes of an account's mail from now on, if that was not so; the number of the last one."""
+
+    async def outcomes(self, account_id: AccountId, after: int, limit: int) -> Sequence[Outcome] | None:
+        """The outcomes with numbers above `after`, ascending.
+
+        None if any of them was trimmed, if there never was the number `after`, or if none are stored.
+        """
+
+    async def forget_outcomes(self, account_id: AccountId) -> None:
+        """Remove an account's outcomes, and store none from now on. Idempotent."""
+
+
+class MailStore(RawStore, SearchStore, LiveStore, Protocol):
     """The mail of all accounts. Every method may raise StoreUnavailable."""
 
     # --- Accounts
@@ -281,7 +311,10 @@ class MailStore(RawStore, SearchStore, Protocol):
         """
 
     def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
-        """Iterate over the account's notices, from every process. For a slow reader notices coalesce; none is lost."""
+        """Iterate over the account's notices, from every process. For a slow reader notices coalesce; none is lost.
+
+        A notice of `live_types.NO_MAILBOX` tells of outcomes.
+        """
 
     # --- Operation
 

@@ -9,17 +9,19 @@ from dataclasses import replace
 from functools import partial
 
 from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
-from relate_mailstore.errors import MaildropInUse, MessageNotFound
+from relate_mailstore.errors import MailboxNotFound, MaildropInUse, MessageNotFound
 from relate_mailstore.event_rules import EventRules, of_delivery, places_of
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import NO_MODSEQ, generate_message_ids
 from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.listeners import ChangeListeners
+from relate_mailstore.live_types import ChangeSpan, MailboxChange, Outcome
 from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_name, name_order
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.events import MemoryEventLog
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
+from relate_mailstore.memory.outcomes import MemoryOutcomes
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.memory.sending import MemorySending
@@ -78,7 +80,8 @@ class MemoryMailStore:
         self._mailbox_ids = map(MailboxId, itertools.count(1))
         self._message_ids = generate_message_ids()
         self._listeners = ChangeListeners()
-        self.events = MemoryEventLog(event_rules or EventRules(), clock)
+        self._outcomes = MemoryOutcomes(self._listeners.notify)
+        self.events = MemoryEventLog(event_rules or EventRules(), clock, self._outcomes.add)
         self.suppressions = MemorySuppressions(clock)
         self.queue = MemoryQueue(self._deliver_all, self.events.add, self.suppressions.suppress, clock)
         self._sending = MemorySending(clock)
@@ -196,6 +199,33 @@ class MemoryMailStore:
     async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
         """UIDs expunged after `modseq`; None if tombstones since then were dropped."""
         return self._account(account_id).mailbox_by_id(mailbox_id).vanished(modseq)
+
+    async def arrived(
+        self, account_id: AccountId, mailbox_id: MailboxId, since: Uid, before: Uid, limit: int
+    ) -> Sequence[MailboxChange]:
+        """The entries with these UIDs; none of a mailbox that was deleted."""
+        try:
+            return self._account(account_id).mailbox_by_id(mailbox_id).arrived(since, before, limit)
+        except MailboxNotFound:
+            return []
+
+    async def changes(
+        self, account_id: AccountId, mailbox_id: MailboxId, span: ChangeSpan, limit: int
+    ) -> Sequence[MailboxChange] | None:
+        """The changed and expunged entries of a span."""
+        return self._account(account_id).mailbox_by_id(mailbox_id).changes(span, limit)
+
+    async def follow_outcomes(self, account_id: AccountId) -> int:
+        """Store an account's outcomes from now on."""
+        return self._outcomes.follow(account_id)
+
+    async def outcomes(self, account_id: AccountId, after: int, limit: int) -> Sequence[Outcome] | None:
+        """The outcomes after a number."""
+        return self._outcomes.page(account_id, after, limit)
+
+    async def forget_outcomes(self, account_id: AccountId) -> None:
+        """Remove an account's outcomes."""
+        self._outcomes.forget(account_id)
 
     async def usage(self, account_id: AccountId) -> int:
         """The octets of all mailboxes of an account."""

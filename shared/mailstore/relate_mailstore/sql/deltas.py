@@ -101,13 +101,19 @@ class Committed(Generic[T]):
 
     There is one delta per changed mailbox. Removed messages are those of which their account has no entry left; all
     are of one account, that of the first delta. `queue_changed` means that recipients of the queue became due, or that
-    when they are due has changed.
+    when they are due has changed. `outcomes` are the notices of `EventWriter.add`.
     """
 
     value: T
     deltas: Sequence[MailboxDelta]
     removed_messages: Collection[MessageId] = ()
     queue_changed: bool = False
+    outcomes: Sequence[MailboxNotice] = ()
+
+    @property
+    def notices(self) -> Sequence[MailboxNotice]:
+        """The notices for other sessions and processes."""
+        return [*(delta.notice for delta in self.deltas), *self.outcomes]
 
     @property
     def removal(self) -> Removal | None:

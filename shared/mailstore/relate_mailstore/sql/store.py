@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_config.cache_budget import CACHE_OCTETS
 from relate_mailstore.event_rules import EventRules
 from relate_mailstore.keywords import spell
+from relate_mailstore.live_types import ChangeSpan, MailboxChange, Outcome
 from relate_mailstore.mailbox_names import deletable_name
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.queue_types import SendingLimit
@@ -30,6 +31,7 @@ from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 from relate_mailstore.sql.driver.engine import database_file
 from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.sql.events.log import SqlEventLog
+from relate_mailstore.sql.events.outcomes import SqlOutcomes
 from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, MaildropLocks, hold_maildrop
 from relate_mailstore.sql.notices.ports import Notices
@@ -37,7 +39,7 @@ from relate_mailstore.sql.notices.postgres import PostgresNotices
 from relate_mailstore.sql.notices.queue_changes import FileQueueChanges, PostgresQueueChanges, QueueChanges
 from relate_mailstore.sql.notices.sqlite import FileNotices
 from relate_mailstore.sql.queue.store import SqlQueueStore
-from relate_mailstore.sql.read import message_list
+from relate_mailstore.sql.read import changes, message_list
 from relate_mailstore.sql.read.blobs import Blobs
 from relate_mailstore.sql.read.generations import Generations
 from relate_mailstore.sql.read.mailbox_cache import MailboxCache
@@ -151,10 +153,12 @@ class SqlMailStore:
         self._deliveries = Deliveries(database, self._committer, reserve, index, supervisor, writer=writer, clock=clock)
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
         self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
+        self._outcomes = SqlOutcomes(database, self._committer.run_without_notice, clock)
         self.suppressions = SqlSuppressions(database, self._committer.run_without_notice, clock)
         daily = {
             "mailstore.upkeep.tombstones": self.trim_tombstones,
             "mailstore.upkeep.events": self.events.maintain,
+            "mailstore.upkeep.outcomes": self._outcomes.trim,
             "mailstore.upkeep.suppressions": self.suppressions.trim,
         }
         self._upkeep = Upkeep(self._texts.make_some, daily, lambda: freshness.notice_count, supervisor)
@@ -290,6 +294,32 @@ class SqlMailStore:
     async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[Uid]:
         """UIDs of the entries whose text contains a substring."""
         return await self._search.containing(snapshot, text, part)
+
+    # What changed.
+
+    async def arrived(
+        self, account_id: AccountId, mailbox_id: MailboxId, since: Uid, before: Uid, limit: int
+    ) -> Sequence[MailboxChange]:
+        """The entries with these UIDs."""
+        return await changes.arrived(self._database, account_id, mailbox_id, since, before, limit=limit)
+
+    async def changes(
+        self, account_id: AccountId, mailbox_id: MailboxId, span: ChangeSpan, limit: int
+    ) -> Sequence[MailboxChange] | None:
+        """The changed and expunged entries of a span."""
+        return await changes.changes(self._database, account_id, mailbox_id, span, limit)
+
+    async def follow_outcomes(self, account_id: AccountId) -> int:
+        """Store an account's outcomes from now on."""
+        return await self._outcomes.follow(account_id)
+
+    async def outcomes(self, account_id: AccountId, after: int, limit: int) -> Sequence[Outcome] | None:
+        """The outcomes after a number."""
+        return await self._outcomes.page(account_id, after, limit)
+
+    async def forget_outcomes(self, account_id: AccountId) -> None:
+        """Remove an account's outcomes."""
+        await self._outcomes.forget(account_id)
 
     # Adding, changing and removing messages.
 

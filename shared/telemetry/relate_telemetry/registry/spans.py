@@ -7,6 +7,7 @@ from relate_telemetry import relay_names
 from relate_telemetry.names import (
     CLIENT_WAIT,
     GROUP_COMMIT_WAIT,
+    LIVE_EVENTS,
     RELAY_DESTINATION,
     RELAY_FAILURE,
     RELAY_QUESTION,
@@ -259,6 +260,25 @@ STORE_PARTS = (
     ),
 )
 
+LIVE = (
+    SpanType(
+        "api.live.open",
+        "api.live.open",
+        "internal",
+        "The start of a stream of events: where it begins is read.",
+        "None.",
+        FAILURE,
+    ),
+    SpanType(
+        "api.live.push",
+        "api.live.push",
+        "internal",
+        "What changed is read, and written to a client of a stream.",
+        "None. It links to what caused the changes: deliveries, and attempts to send.",
+        (LIVE_EVENTS, *FAILURE),
+    ),
+)
+
 BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.schema.migrate": "Checks the schema of the database at the start, and migrates it.",
     "mailstore.side_connection.connect": "Opens the connection for LISTEN and advisory locks (PostgreSQL).",
@@ -266,6 +286,7 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.upkeep.texts": "Makes the search texts of new messages.",
     "mailstore.upkeep.tombstones": "Removes old tombstones.",
     "mailstore.upkeep.events": "Makes the event log's partitions (PostgreSQL), and removes old events.",
+    "mailstore.upkeep.outcomes": "Removes old outcomes of outgoing mail.",
     "mailstore.upkeep.suppressions": "Removes entries of the suppression list that have expired.",
     "mailstore.events.refused": "Stores refusals in the event log.",
     "accounts.last_used": "Writes the times at which keys were last used.",
@@ -372,6 +393,7 @@ SPAN_TYPES = (
     *(_operation(f"queue.{name}", operation) for name, operation in QUEUE_OPERATIONS.items()),
     *STORE_PARTS,
     *RELAY,
+    *LIVE,
     *(_work(*work) for work in BACKGROUND_WORK.items()),
     REQUEST,
     STATEMENT,

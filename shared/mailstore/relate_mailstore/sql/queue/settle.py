@@ -77,11 +77,11 @@ def settle(connection: Connection, told: Told, writer: EventWriter, now: float) 
             raise outcome
     store_plan(connection, plan)
     is_due, requested = _store(connection, results, rows)
-    writer.add(connection, [*events, *plan.events, *requested])
+    outcomes = writer.add(connection, [*events, *plan.events, *requested])
     suppress(connection, plan.suppressions)
     if is_due and not plan.queues:
         announce(connection)
-    return Committed([], plan.dirty_deltas, queue_changed=is_due or plan.queues)
+    return Committed([], plan.dirty_deltas, queue_changed=is_due or plan.queues, outcomes=outcomes)
 
 
 def settle_all(
@@ -103,10 +103,10 @@ def settle_all(
             results += told.results
             events += told.events
     is_due, requested = _store(connection, results, rows)
-    writer.add(connection, [*events, *requested])
+    outcomes = writer.add(connection, [*events, *requested])
     if is_due:
         announce(connection)
-    return Committed(lost, (), queue_changed=is_due)
+    return Committed(lost, (), queue_changed=is_due, outcomes=outcomes)
 
 
 def _lock(connection: Connection, results: Iterable[AttemptResult]) -> dict[int, Any]:

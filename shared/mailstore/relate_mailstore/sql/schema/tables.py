@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0015 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0022 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
@@ -300,4 +300,32 @@ suppressions = Table(
     Column("expires", Double),  # NULL: when it is removed
     Column("status", Text, nullable=False),
     Column("text", Text, nullable=False),
+)
+
+# The accounts whose outcomes are stored, because a client has followed them. The row is locked until the commit, so
+# that numbers become visible in their order.
+followed_accounts = Table(
+    "followed_accounts",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("last_number", BigInteger, nullable=False),
+    Column("horizon", BigInteger, nullable=False),  # the number up to which outcomes were trimmed
+    sqlite_with_rowid=False,
+)
+
+# What became of outgoing mail, for clients that resume: `live_types.Outcome`.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),  # `EventName`
+    Column("time", Double, nullable=False),  # seconds since the epoch
+    Column("message_id", Uuid),
+    Column("recipient", Text, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("trace_id", Text, nullable=False),
+    Column("span_id", Text, nullable=False),
+    Index("ix_outcomes_time", "time"),
+    sqlite_with_rowid=False,
 )

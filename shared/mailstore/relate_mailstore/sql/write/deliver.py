@@ -82,9 +82,9 @@ def store_batch(
     plan = plan_batch(batch, lock_targets(connection, batch), now)
     hold_excess(connection, plan, now)
     store_plan(connection, plan)
-    writer.add(connection, plan.events)
+    outcomes = writer.add(connection, plan.events)
     suppress(connection, plan.suppressions)
-    return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues)
+    return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues, outcomes=outcomes)
 
 
 def lock_targets(connection: Connection, batch: Sequence[QueuedDelivery]) -> Mapping[MailboxName, Mailbox]:
