@@ -15,6 +15,7 @@ from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
 from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
+from relate_api.live.position import parse_token
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
@@ -201,6 +202,11 @@ def _cursor(octets: bytes) -> Any:
         return parse_cursor(_text(octets))
     except ValueError:
         return None
+
+
+def _position(octets: bytes) -> str:
+    position = parse_token(_text(octets))
+    return "" if position is None else position.token
 
 
 def _names(octets: bytes) -> Any:
@@ -572,6 +578,11 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     ),
     "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
+    "the position of a stream": Untrusted(
+        _position,
+        (b"AQeAgICABAEBgICAgIABAg", b"AQcAAgECBQMEBgEJCAcGBQ"),
+        (*_HEADER_VALUES, *_units(b"AQcA", (b"AQEB", b"gICA", b"____"), b"")),
+    ),
     "a login": Untrusted(
         _address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), (*_HEADER_VALUES, *_LETTERS)
     ),

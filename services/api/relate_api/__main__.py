@@ -25,12 +25,16 @@ async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterato
     Raises OSError if a port cannot be bound, CertificateError.
     """
     store, authenticator = resources.traced("api")
-    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
-    app = create_app(services, settings.proxies)
+    tracing = resources.supervisor.tracing
+    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext, tracing)
+    app = create_app(services, settings.proxies, settings.max_streams)
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
     async with ApiServer(app, settings, certificate, resources.supervisor) as ports:
-        yield ports
+        try:
+            yield ports
+        finally:
+            app.state.streams.close()  # they would last as long as the server waits for requests
 
 
 async def serve(_: int = 0) -> None:

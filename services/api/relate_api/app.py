@@ -6,8 +6,9 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from relate_api import emails, health, keys
+from relate_api import emails, health, keys, live
 from relate_api.access.dependencies import Services, require_scopes
+from relate_api.config import MAX_STREAMS
 from relate_api.http import errors
 from relate_api.http.middleware import (
     BodyLimitMiddleware,
@@ -41,8 +42,11 @@ class _Api(FastAPI):
         return document
 
 
-def create_app(services: Services, proxies: tuple[Network, ...] = ()) -> FastAPI:
-    """Create the API. Raises RuntimeError if a route neither requires a scope nor is listed as public."""
+def create_app(services: Services, proxies: tuple[Network, ...] = (), max_streams: int = MAX_STREAMS) -> FastAPI:
+    """Create the API. `app.state.streams`, at most `max_streams`, have to be closed before the server stops.
+
+    Raises RuntimeError if a route neither requires a scope nor is listed as public.
+    """
     app = _Api(
         proxies,
         title="Relate Mail",
@@ -57,7 +61,8 @@ def create_app(services: Services, proxies: tuple[Network, ...] = ()) -> FastAPI
     )
     app.state.services = services
     app.state.readiness = health.Readiness(services.store)
-    for resource in (health, keys, emails):
+    app.state.streams = live.Streams(max_streams)
+    for resource in (health, keys, emails, live):
         app.include_router(resource.router)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)

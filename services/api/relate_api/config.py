@@ -11,6 +11,8 @@ from relate_wire.config import ServiceSettings
 MAX_CONNECTIONS = 1_000
 # Half of the mail protocols' limit, so that ten addresses are needed to use all connections.
 MAX_CONNECTIONS_PER_ADDRESS = 100
+# Per process: half of the connections, so that clients that only listen leave the others to requests.
+MAX_STREAMS = 500
 
 
 class ApiSettings(ServiceSettings):
@@ -26,3 +28,5 @@ class ApiSettings(ServiceSettings):
     """Implicit TLS."""
     max_connections: int = MAX_CONNECTIONS
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
+    max_streams: int = Field(default=MAX_STREAMS, ge=0)
+    """Open streams of `/api/events`, per process; each has a connection."""

@@ -1,7 +1,7 @@
 """Dependencies of endpoints: stores and the authenticated caller. A route without scope must be listed as public."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -12,10 +12,11 @@ from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relate_accounts.ports import AccountStore, Authenticator
-from relate_accounts.types import Denied, Scope, User
+from relate_accounts.types import Denied, Granted, Scope, User
 from relate_api.http.forwarded import RequestClient
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
+from relate_supervisor import NoTracing, Tracing
 from relate_wire.config import Connected
 
 
@@ -23,22 +24,25 @@ from relate_wire.config import Connected
 class Services:
     """The stores and the authenticator that endpoints use.
 
-    `allows_plaintext` decides whether a client may send a key over its connection.
+    `allows_plaintext` decides whether a client may send a key over its connection. `tracing` is for what outlasts a
+    request.
     """
 
     store: MailStore
     accounts: AccountStore
     authenticator: Authenticator
     allows_plaintext: Callable[[Connected], bool]
+    tracing: Tracing = field(default_factory=NoTracing)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller: user, scopes of the key, expiry of the key."""
+    """The authenticated caller: user, scopes of the key, expiry of the key; the login, to watch its revocation."""
 
     user: User
     scopes: frozenset[Scope]
-    expires: datetime | None = None
+    expires: datetime | None
+    granted: Granted
 
     @property
     def account_id(self) -> AccountId:
@@ -80,7 +84,7 @@ class RequireScope:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
         if self.scopes.isdisjoint(verdict.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
-        return Principal(verdict.user, verdict.scopes, verdict.expires)
+        return Principal(verdict.user, verdict.scopes, verdict.expires, verdict)
 
 
 InjectedServices = Annotated[Services, Depends(get_services)]

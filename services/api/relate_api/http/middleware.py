@@ -14,6 +14,9 @@ from relate_wire.ports import Peer
 # The largest request is a PATCH with labels; messages arrive by SMTP only.
 MAX_BODY_OCTETS = 64 * 1024
 
+IS_HEAD = "is_head"
+"""In the state of a request that was HEAD."""
+
 
 class ProxyHeadersMiddleware:
     """Replaces a trusted proxy by the client that it reports, in `client`, `scheme` and `state` of the scope."""
@@ -55,14 +58,19 @@ class ResponseFieldsMiddleware:
 
 
 class HeadMiddleware:
-    """Handles HEAD as GET (RFC 9110 §9.3.2); uvicorn omits the content."""
+    """Handles HEAD as GET (RFC 9110 §9.3.2); uvicorn omits the content.
+
+    The state has IS_HEAD, for responses without an end.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
+        if scope.get("method") == "HEAD":
+            scope = {**scope, "method": "GET", "state": {**scope.get("state", {}), IS_HEAD: True}}
+        await self._app(scope, receive, send)
 
 
 class BodyLimitMiddleware:
