@@ -11,10 +11,10 @@ import pytest
 from relate.doctor import outwards
 from relate.doctor.findings import Finding, Level
 from relate.doctor.outwards import check_port, check_smarthosts
+from relate_outbound.addresses import PrivateDestinations
 from relate_relay.attempt.connector import Login, Options
 from relate_relay.client.timeouts import Timeouts
 from relate_relay.routing.ports import DnsFault, MxRecord
-from relate_relay.routing.private import PrivateDestinations
 from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel
 from relate_wire.secret import Secret

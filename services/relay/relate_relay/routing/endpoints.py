@@ -3,6 +3,10 @@
 Within a host IPv6 comes before IPv4, and both belong to the same attempt, so that a host whose IPv6 is dead is reached
 by IPv4. Hosts of equal preference are resolved together: if an address and port of one is this system's own, the group
 and all later ones are dropped (RFC 5321 §5.1), which has to be known before the first of the group is tried.
+
+A route whose hosts have private addresses only fails permanently (5.4.4), because the record is the domain's published
+answer: `MX 0 localhost` is an old form of the null MX (RFC 7505 §1), Exim's default router (`ignore_target_hosts`)
+fails such addresses permanently, too, and a sender is better told at once than after days of retries.
 """
 
 import asyncio
@@ -11,11 +15,11 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from relate_outbound.addresses import PrivateDestinations
 from relate_relay.routing.mx import MailHost, Route
 from relate_relay.routing.names import IPAddress, parse_address
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.ports import Dns, DnsError, DnsTemporary
-from relate_relay.routing.private import PrivateDestinations
 from relate_relay.routing.unroutable import Unroutable, bad_smarthost, dns_failed, mail_loop, no_host, private_only
 
 MAX_ENDPOINTS = 20

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from relate_outbound.addresses import PrivateDestinations
 from relate_relay.routing.mta_sts import Mode, Policy, PolicyFetcher, StsFault
 from relate_relay.routing.mta_sts.policy import MAX_POLICY_OCTETS
 from relate_relay.routing.ports import DnsFault
-from relate_relay.routing.private import PrivateDestinations
 from tests.support.fake_dns import FakeDns
 from tests.support.policy_host import HOST, HostBehaviour, PolicyHost
 
@@ -32,7 +32,7 @@ async def test_a_policy_is_fetched_by_its_name_from_the_checked_address() -> Non
         assert await fetch(host) == POLICY
     head = host.requests[0].lower().splitlines()
     assert head[0] == "get /.well-known/mta-sts.txt http/1.1"
-    assert f"host: {NAME}" in head
+    assert f"host: {NAME}:{host.port}" in head
     assert host.server_names == [NAME]
 
 

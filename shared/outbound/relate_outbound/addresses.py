@@ -1,20 +1,18 @@
-"""Addresses that a name of a stranger must not lead to: `Relay__PrivateDestinations`. Pure.
+"""Addresses that a name of a stranger must not lead to. Pure.
 
-An MX record or a policy host may name an inner service (127.0.0.1, 10.0.0.1, a metadata service), to which the relay
-would connect on the stranger's behalf. Such addresses are refused unless they are allowed. A route whose hosts have no
-other address fails permanently (5.4.4), because the record is the domain's published answer: `MX 0 localhost` is an old
-form of the null MX (RFC 7505 §1), Exim's default router (`ignore_target_hosts`) fails such addresses permanently, too,
-and a sender that is told at once is better served than one that is told after days of retries.
+A name that others choose (an MX record, a policy host, the URL of a webhook) may lead to an inner service: 127.0.0.1,
+10.0.0.1, a metadata service. A connection to it would be made on the stranger's behalf, so it is refused unless it is
+allowed.
 """
 
 import ipaddress
 from enum import Enum
 
-from relate_relay.routing.names import IPAddress
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class PrivateDestinations(Enum):
-    """Whether the relay connects to addresses that are not globally routable; the value is the setting's word."""
+    """Whether connections go to addresses that are not globally routable; the value is the word of settings."""
 
     REFUSE = "refuse"
     ALLOW = "allow"

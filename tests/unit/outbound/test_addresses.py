@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_relay.routing.private import PrivateDestinations, is_global
+from relate_outbound.addresses import PrivateDestinations, is_global
 
 GLOBAL = [
     "8.8.8.8",

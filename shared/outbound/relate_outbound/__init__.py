@@ -1,0 +1,1 @@
+"""Requests to servers that others may have named, so that none of them leads to an inner service."""
