@@ -139,8 +139,8 @@ async def test_a_position_that_never_was_is_not_resumed(mail: Store, alice: Acco
 async def test_forgotten_outcomes_are_gone(mail: Store, alice: AccountId) -> None:
     await mail.follow_outcomes(alice)
     await settle(mail, alice, EventName.RELAYED, "carol@a.example")
-    await mail.forget_outcomes(alice)
-    await mail.forget_outcomes(alice)
+    await mail.forget_subscribers(alice)
+    await mail.forget_subscribers(alice)
     await settle(mail, alice, EventName.RELAYED, "carol@a.example")
     assert await mail.outcomes(alice, 0, 10) is None
     assert await mail.follow_outcomes(alice) == 0

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from relate_api import emails, health, keys, live
+from relate_api import emails, health, keys, live, webhooks
 from relate_api.access.dependencies import Services, require_scopes
 from relate_api.config import MAX_STREAMS
 from relate_api.http import errors
@@ -62,7 +62,7 @@ def create_app(services: Services, proxies: tuple[Network, ...] = (), max_stream
     app.state.services = services
     app.state.readiness = health.Readiness(services.store)
     app.state.streams = live.Streams(max_streams)
-    for resource in (health, keys, emails, live):
+    for resource in (health, keys, emails, live, webhooks):
         app.include_router(resource.router)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)

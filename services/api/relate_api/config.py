@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from relate_outbound.addresses import PrivateDestinations
 from relate_wire.config import ServiceSettings
 
 # Per process. A partly received request buffers up to 320 KB (64 KB of body, and 256 KB of one read beyond it), so that
@@ -30,3 +31,5 @@ class ApiSettings(ServiceSettings):
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     max_streams: int = Field(default=MAX_STREAMS, ge=0)
     """Open streams of `/api/events`, per process; each has a connection."""
+    webhook_private_destinations: PrivateDestinations = PrivateDestinations.REFUSE
+    """Whether webhooks may be at addresses that are not globally routable. Users choose the URLs."""

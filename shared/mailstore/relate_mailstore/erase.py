@@ -8,7 +8,7 @@ BATCH_MESSAGES = 1_000  # per transaction
 
 
 async def erase(store: MailStore, account_id: AccountId) -> int:
-    """Remove an account's messages, mailboxes, subscriptions and outcomes, except an empty INBOX.
+    """Remove an account's messages, mailboxes, subscriptions, outcomes and webhooks, except an empty INBOX.
 
     Returns the number of messages.
 
@@ -22,7 +22,7 @@ async def erase(store: MailStore, account_id: AccountId) -> int:
             continue  # another session has deleted it
     for name in list(await store.subscriptions(account_id)):
         await store.subscribe(account_id, name, subscribed=False)
-    await store.forget_outcomes(account_id)
+    await store.forget_subscribers(account_id)
     return removed
 
 

@@ -330,9 +330,9 @@ class TracedMailStore:
         """Not traced: see `arrived`."""
         return await self._store.outcomes(account_id, after, limit)
 
-    async def forget_outcomes(self, account_id: AccountId) -> None:
+    async def forget_subscribers(self, account_id: AccountId) -> None:
         """Not traced: see `arrived`."""
-        await self._store.forget_outcomes(account_id)
+        await self._store.forget_subscribers(account_id)
 
     def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
         """Not traced: a listener waits nearly all the time."""

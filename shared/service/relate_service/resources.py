@@ -19,7 +19,7 @@ from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_config.private import DATA_FOLDER
-from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions
+from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions, Webhooks
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
@@ -92,6 +92,7 @@ class Resources:
     queue: QueueStore
     events: EventLog
     suppressions: Suppressions
+    webhooks: Webhooks
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
@@ -178,6 +179,7 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
             store.queue,
             store.events,
             store.suppressions,
+            store.webhooks,
             supervisor,
             content,
             certificates,

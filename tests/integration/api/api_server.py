@@ -64,7 +64,7 @@ async def open_resources(url: str, telemetry: Telemetry | None = None) -> AsyncI
             accounts = SqlAccountStore(engine)
             authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
             directory, outgoing = CachedDirectory(accounts), (store.queue, store.events, store.suppressions)
-            yield Resources(telemetry, store, accounts, authenticator, directory, *outgoing)
+            yield Resources(telemetry, store, accounts, authenticator, directory, *outgoing, store.webhooks)
     finally:
         await engine.dispose()
 

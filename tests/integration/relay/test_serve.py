@@ -64,6 +64,7 @@ def relay(queue: Any, *, enabled: bool, supervisor: Supervisor | None = None) ->
         queue,
         MemoryMailStore().events,
         MemoryMailStore().suppressions,
+        MemoryMailStore().webhooks,
         supervisor or Supervisor(NEVER),
         relay=RelaySettings(enabled=enabled),
     )

@@ -111,6 +111,7 @@ async def running(url: str, directory: Path, elsewhere: Sink) -> AsyncIterator[S
                 store.queue,
                 store.events,
                 store.suppressions,
+                store.webhooks,
                 relay=relay,
                 key_directory=directory / "keys",
             )

@@ -26,7 +26,10 @@ def create_api(
 ) -> FastAPI:
     """Create the API on these stores; tests of failures pass a store or an authenticator."""
     authenticator = authenticator or world.authenticator
-    services = Services(store or world.store, world.accounts, authenticator, settings.allows_plaintext)
+    webhooks = world.store.webhooks
+    services = Services(
+        store or world.store, world.accounts, authenticator, settings.allows_plaintext, webhooks=webhooks
+    )
     return create_app(services, settings.proxies)
 
 

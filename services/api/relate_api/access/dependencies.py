@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from relate_accounts.ports import AccountStore, Authenticator
 from relate_accounts.types import Denied, Granted, Scope, User
 from relate_api.http.forwarded import RequestClient
-from relate_mailstore.ports import MailStore
+from relate_mailstore.ports import MailStore, Webhooks
 from relate_mailstore.types import AccountId
 from relate_supervisor import NoTracing, Tracing
 from relate_wire.config import Connected
@@ -32,6 +32,7 @@ class Services:
     accounts: AccountStore
     authenticator: Authenticator
     allows_plaintext: Callable[[Connected], bool]
+    webhooks: Webhooks
     tracing: Tracing = field(default_factory=NoTracing)
 
 

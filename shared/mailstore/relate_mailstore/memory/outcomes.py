@@ -33,7 +33,7 @@ class MemoryOutcomes:
         return None if followed is None or after > len(followed) else followed[after : after + limit]
 
     def forget(self, account_id: AccountId) -> None:
-        """See `LiveStore.forget_outcomes`."""
+        """See `LiveStore.forget_subscribers`."""
         self._followed.pop(account_id, None)
 
 

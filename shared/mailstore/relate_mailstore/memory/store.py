@@ -11,6 +11,7 @@ from functools import partial
 from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
 from relate_mailstore.errors import MailboxNotFound, MaildropInUse, MessageNotFound
 from relate_mailstore.event_rules import EventRules, of_delivery, places_of
+from relate_mailstore.event_types import Event
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import NO_MODSEQ, generate_message_ids
@@ -26,6 +27,7 @@ from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.memory.sending import MemorySending
 from relate_mailstore.memory.suppressions import MemorySuppressions
+from relate_mailstore.memory.webhooks import MemoryWebhooks
 from relate_mailstore.polling import poll
 from relate_mailstore.queue_types import Outgoing, SendingLimit
 from relate_mailstore.quota import check_quota, octets_by_account
@@ -63,7 +65,7 @@ from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:
-    """`MailStore` in memory, without persistence, with its `queue`, `events` and `suppressions`.
+    """`MailStore` in memory, without persistence, with its `queue`, `events`, `suppressions` and `webhooks`.
 
     `index` computes the index of a message at delivery. `clock` returns the time of the queue, in seconds since the
     epoch.
@@ -81,7 +83,8 @@ class MemoryMailStore:
         self._message_ids = generate_message_ids()
         self._listeners = ChangeListeners()
         self._outcomes = MemoryOutcomes(self._listeners.notify)
-        self.events = MemoryEventLog(event_rules or EventRules(), clock, self._outcomes.add)
+        self.webhooks = MemoryWebhooks(clock)
+        self.events = MemoryEventLog(event_rules or EventRules(), clock, self._tell)
         self.suppressions = MemorySuppressions(clock)
         self.queue = MemoryQueue(self._deliver_all, self.events.add, self.suppressions.suppress, clock)
         self._sending = MemorySending(clock)
@@ -223,8 +226,9 @@ class MemoryMailStore:
         """The outcomes after a number."""
         return self._outcomes.page(account_id, after, limit)
 
-    async def forget_outcomes(self, account_id: AccountId) -> None:
-        """Remove an account's outcomes."""
+    async def forget_subscribers(self, account_id: AccountId) -> None:
+        """Remove an account's outcomes and webhooks."""
+        await self.webhooks.forget(account_id)
         self._outcomes.forget(account_id)
 
     async def usage(self, account_id: AccountId) -> int:
@@ -342,6 +346,11 @@ class MemoryMailStore:
 
     async def close(self) -> None:
         """Do nothing: there is nothing to flush."""
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        """Tell followers and webhooks of the stored events of one commit."""
+        self.webhooks.add(events)
+        self._outcomes.add(events)
 
     def _deliver_all(self, deliveries: Sequence[Delivery]) -> Sequence[Receipt]:
         """Deliver all or none."""

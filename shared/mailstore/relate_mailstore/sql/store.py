@@ -1,6 +1,7 @@
 """`SqlMailStore`: the mail store on SQLite and PostgreSQL. A façade: it wires the parts together and delegates.
 
-Its `queue` is the `QueueStore` of the same database, `events` the `EventLog`, `suppressions` the `Suppressions`.
+Its `queue` is the `QueueStore` of the same database, `events` the `EventLog`, `suppressions` the `Suppressions`,
+`webhooks` the `Webhooks`.
 
 `open_store` is the entry point: it starts the background tasks and stops them in order.
 """
@@ -32,6 +33,7 @@ from relate_mailstore.sql.driver.engine import database_file
 from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.sql.events.log import SqlEventLog
 from relate_mailstore.sql.events.outcomes import SqlOutcomes
+from relate_mailstore.sql.events.webhooks import SqlWebhooks
 from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, MaildropLocks, hold_maildrop
 from relate_mailstore.sql.notices.ports import Notices
@@ -154,11 +156,13 @@ class SqlMailStore:
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
         self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
         self._outcomes = SqlOutcomes(database, self._committer.run_without_notice, clock)
+        self.webhooks = SqlWebhooks(database, self._committer.run_without_notice, clock)
         self.suppressions = SqlSuppressions(database, self._committer.run_without_notice, clock)
         daily = {
             "mailstore.upkeep.tombstones": self.trim_tombstones,
             "mailstore.upkeep.events": self.events.maintain,
             "mailstore.upkeep.outcomes": self._outcomes.trim,
+            "mailstore.upkeep.webhooks": self.webhooks.trim,
             "mailstore.upkeep.suppressions": self.suppressions.trim,
         }
         self._upkeep = Upkeep(self._texts.make_some, daily, lambda: freshness.notice_count, supervisor)
@@ -317,8 +321,9 @@ class SqlMailStore:
         """The outcomes after a number."""
         return await self._outcomes.page(account_id, after, limit)
 
-    async def forget_outcomes(self, account_id: AccountId) -> None:
-        """Remove an account's outcomes."""
+    async def forget_subscribers(self, account_id: AccountId) -> None:
+        """Remove an account's outcomes and webhooks."""
+        await self.webhooks.forget(account_id)
         await self._outcomes.forget(account_id)
 
     # Adding, changing and removing messages.

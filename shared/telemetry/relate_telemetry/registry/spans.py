@@ -23,6 +23,7 @@ from relate_telemetry.names import (
     TLS_ESTABLISHED,
     TLS_PROTOCOL_NAME,
     TLS_PROTOCOL_VERSION,
+    WEBHOOK_ATTEMPT,
     ProtocolName,
     SourceName,
     auth_keys,
@@ -277,6 +278,14 @@ LIVE = (
         "None. It links to what caused the changes: deliveries, and attempts to send.",
         (LIVE_EVENTS, *FAILURE),
     ),
+    SpanType(
+        "api.webhooks.attempt",
+        "api.webhooks.attempt",
+        "internal",
+        "An attempt to post an event to a webhook; the request has its traceparent.",
+        "None. It links to the event.",
+        (WEBHOOK_ATTEMPT, "http.response.status_code", *FAILURE),
+    ),
 )
 
 BACKGROUND_WORK: Mapping[str, str] = {
@@ -287,6 +296,7 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.upkeep.tombstones": "Removes old tombstones.",
     "mailstore.upkeep.events": "Makes the event log's partitions (PostgreSQL), and removes old events.",
     "mailstore.upkeep.outcomes": "Removes old outcomes of outgoing mail.",
+    "mailstore.upkeep.webhooks": "Removes old deliveries to webhooks.",
     "mailstore.upkeep.suppressions": "Removes entries of the suppression list that have expired.",
     "mailstore.events.refused": "Stores refusals in the event log.",
     "accounts.last_used": "Writes the times at which keys were last used.",

@@ -113,7 +113,7 @@ class SqlOutcomes:
         return None
 
     async def forget(self, account_id: AccountId) -> None:
-        """See `LiveStore.forget_outcomes`."""
+        """See `LiveStore.forget_subscribers`."""
         await self._transact(partial(_forget, account_id=account_id))
 
     async def trim(self) -> int:
