@@ -209,7 +209,7 @@ async def test_a_test_is_delivered(mail: Store, alice: AccountId) -> None:
     assert (claimed.delivery, claimed.delivery.event) == (test, WebhookEvent.TEST)
 
 
-async def test_the_former_secret_is_kept_for_a_day(mail: Store, alice: AccountId, clock: Clock) -> None:
+async def test_the_former_secret_signs_for_a_day(mail: Store, alice: AccountId, clock: Clock) -> None:
     webhook = await mail.webhooks.create(alice, ALL, "whsec_a")
     rotated = await mail.webhooks.rotate(alice, webhook.id, "whsec_b")
     assert (rotated.secret, rotated.previous_secret) == ("whsec_b", "whsec_a")

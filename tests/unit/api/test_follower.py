@@ -14,8 +14,9 @@ from relate_api.live.follower import Follower, Told, find_position
 from relate_api.live.position import MAX_TOKEN_MAILBOXES, Position, Progress, State, States, parse_token
 from relate_api.live.schemas import EventKind, MessageEvent, RemovedMailboxEvent, RemovedMessageEvent
 from relate_mailstore.event_types import Event, EventName
+from relate_mailstore.live_types import NO_MAILBOX
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, Flag, FlagChange, MailboxId, ModSeq, Uid
+from relate_mailstore.types import AccountId, Flag, FlagChange, MailboxId, MailboxNotice, ModSeq, Uid
 from tests.support.examples import examples
 from tests.support.factories import delivery
 
@@ -175,6 +176,15 @@ async def test_a_message_that_changes_often_is_told_once_in_its_last_state() -> 
         await store.set_flags(ALICE, mailbox.id, [Uid(1)], FlagChange(add=flag))
     assert await client.read(store, 10) == 1
     assert client.messages == {(mailbox.id, 1): (True, True)}
+
+
+async def test_a_notice_of_an_unknown_mailbox_is_not_taken_for_an_outcome() -> None:
+    store = MemoryMailStore()
+    position = await find_position(store, ALICE)
+    follower_ = Follower(store, ALICE, position._replace(outcome=5))
+    assert follower_.knows(MailboxNotice(ALICE, NO_MAILBOX, ModSeq(5)))
+    assert not follower_.knows(MailboxNotice(ALICE, NO_MAILBOX, ModSeq(6)))
+    assert not follower_.knows(MailboxNotice(ALICE, MailboxId(9), ModSeq(3)))
 
 
 async def test_more_changes_than_a_list_is_long_reset(monkeypatch: pytest.MonkeyPatch) -> None:

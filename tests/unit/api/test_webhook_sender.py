@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 import pytest
 import standardwebhooks
@@ -21,56 +20,9 @@ from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
 from relate_supervisor import Supervisor
 from tests.support.memory_backend import MemoryBackend
+from tests.support.webhook_receiver import SECONDS, receiving
 
-SECONDS = 20.0
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-
-class Posted(NamedTuple):
-    """A request that a receiver got."""
-
-    fields: dict[str, str]
-    body: bytes
-
-
-class Receiver:
-    """A server that answers with the given statuses, then with 204; None never answers."""
-
-    def __init__(self, *statuses: int | None) -> None:
-        self.statuses = [*statuses]
-        self.posted: asyncio.Queue[Posted] = asyncio.Queue()
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook"
-
-    async def next(self) -> Posted:
-        async with asyncio.timeout(SECONDS):
-            return await self.posted.get()
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        lines = [line.partition(": ") for line in head.split("\r\n")[1:] if line]
-        fields = {name.lower(): value for name, _, value in lines}
-        self.posted.put_nowait(Posted(fields, await reader.readexactly(int(fields["content-length"]))))
-        status = self.statuses.pop(0) if self.statuses else 204
-        if status is None:
-            await reader.read()  # until the client gives up
-        else:
-            writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nLocation: {self.url}\r\n\r\n".encode())
-        writer.close()
-
-
-@asynccontextmanager
-async def receiving(*statuses: int | None) -> AsyncIterator[Receiver]:
-    receiver = Receiver(*statuses)
-    server = await asyncio.start_server(receiver.answer, "127.0.0.1", 0)
-    receiver.port = server.sockets[0].getsockname()[1]
-    try:
-        yield receiver
-    finally:
-        server.close()
 
 
 class System:

@@ -20,7 +20,7 @@ from relate_api.live.schemas import (
 )
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.event_types import EventName
-from relate_mailstore.live_types import ChangeSpan, MailboxChange
+from relate_mailstore.live_types import NO_MAILBOX, ChangeSpan, MailboxChange
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Mailbox, MailboxId, MailboxNotice, Uid
 
@@ -65,8 +65,10 @@ class Follower:
         position = self._position
         if position is None or position.progress is not None:
             return False
+        if notice.mailbox_id == NO_MAILBOX:
+            return notice.modseq <= position.outcome
         state = position.states.of.get(notice.mailbox_id)
-        return notice.modseq <= (position.outcome if state is None else state.modseq)
+        return state is not None and notice.modseq <= state.modseq
 
     async def events(self) -> AsyncGenerator[Told, None]:
         """What the client has not been told yet, in bounded pages. Raises StoreUnavailable."""

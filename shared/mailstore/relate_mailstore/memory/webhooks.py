@@ -76,7 +76,7 @@ class MemoryWebhooks:
         return [each.webhook for each in self._webhooks.values() if each.webhook.account_id == account_id]
 
     async def get(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook:
-        """A webhook."""
+        """See `Webhooks.get`."""
         return self._stored(account_id, webhook_id).webhook
 
     async def update(self, account_id: AccountId, webhook_id: WebhookId, settings: NewWebhook) -> Webhook:
@@ -120,7 +120,7 @@ class MemoryWebhooks:
         return [each for each in found if before is None or each[0] < before][:limit]
 
     async def replay(self, account_id: AccountId, webhook_id: WebhookId, delivery_id: UUID) -> WebhookDelivery:
-        """Deliver again."""
+        """See `Webhooks.replay`."""
         stored = self._stored(account_id, webhook_id)
         delivery = stored.deliveries.pop(stored.number_of(delivery_id))
         replayed = replace(delivery, state=WebhookState.PENDING, attempts=0)

@@ -189,7 +189,7 @@ class SqlWebhooks:
         return [*map(parse_webhook, await self._database.fetch(_ALL, {"account_id": account_id}))]
 
     async def get(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook:
-        """A webhook."""
+        """See `Webhooks.get`."""
         return parse_webhook(_one(await self._database.fetch(_GET, _key(account_id, webhook_id))))
 
     async def update(self, account_id: AccountId, webhook_id: WebhookId, settings: NewWebhook) -> Webhook:
@@ -228,7 +228,7 @@ class SqlWebhooks:
         return [(int(row.number), _parse_delivery(row)) for row in rows]
 
     async def replay(self, account_id: AccountId, webhook_id: WebhookId, delivery_id: UUID) -> WebhookDelivery:
-        """Deliver again."""
+        """See `Webhooks.replay`."""
         key = {**_key(account_id, webhook_id), "of_delivery": delivery_id}
         return await self._transact(partial(_replay, key=key, now=self._clock()))
 
