@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -33,7 +34,7 @@ _Parameter = Annotated[str | None, Query(alias="lastEventId", max_length=MAX_TOK
 router = APIRouter(prefix=PATH, tags=["events"])
 
 
-@router.get("", response_class=EventStream, responses=_RESPONSES)
+@router.get("", status_code=HTTPStatus.OK, response_class=EventStream, responses=_RESPONSES)
 async def stream_events(
     request: Request,
     principal: Reader,
