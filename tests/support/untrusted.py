@@ -24,6 +24,7 @@ from relate_api.http.disposition import attachment, safe_name
 from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
 from relate_api.http.ranges import NotSatisfiableError, parse_range
+from relate_api.live.position import parse_token
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
@@ -239,6 +240,11 @@ def _download(octets: bytes) -> Any:
     except NotSatisfiableError:
         selected = None
     return selected, matches_none(text, '"a"'), matches(text, '"a"'), attachment(safe_name(text, "a"))
+
+
+def _position(octets: bytes) -> str:
+    position = parse_token(_text(octets))
+    return "" if position is None else position.token
 
 
 def _names(octets: bytes) -> Any:
@@ -654,6 +660,11 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         _units(b"", (*_VALUES, b"1", b"bytes=1-", b'"a",', b"../", b"\xe2\x80\xae")),
     ),
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
+    "the position of a stream": Untrusted(
+        _position,
+        (b"AQeAgICABAEBgICAgIABAg", b"AQcAAgECBQMEBgEJCAcGBQ"),
+        (*_HEADER_VALUES, *_units(b"AQcA", (b"AQEB", b"gICA", b"____"), b"")),
+    ),
     "a login": Untrusted(
         _address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), (*_HEADER_VALUES, *_LETTERS)
     ),

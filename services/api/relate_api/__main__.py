@@ -6,7 +6,7 @@ if __name__ == "__main__":  # first, because SIGTERM may arrive during the impor
     block_signals()
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import User
@@ -16,6 +16,8 @@ from relate_api.config import ApiSettings, CorsSettings, OidcSettings
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
 from relate_api.oidc import Issuer, OidcLogins
+from relate_api.webhooks import WebhookSender
+from relate_api.webhooks.notice import Teller
 from relate_config import load
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
@@ -35,14 +37,16 @@ async def serve_api(
     settings: ApiSettings,
     smtp_settings: SmtpSettings,
     resources: Resources,
+    *,
     installation: Installation | None = None,
     cors: CorsSettings = CorsSettings(),  # noqa: B008 - frozen
+    client: OutboundClient | None = None,
 ) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
     Of SMTP's settings it takes those of submission, so that both accept the same messages. Without an `installation` it
-    is read from the environment. Raises OSError if a port cannot be bound,
-    CertificateError, ConfigurationError.
+    is read from the environment. `client` posts to webhooks, instead of one by the settings. Raises OSError if a port
+    cannot be bound, CertificateError, ConfigurationError.
     """
     installation = installation or load_installation(smtp_settings, relays=resources.relay.enabled)
     if installation.oidc.is_enabled:
@@ -61,14 +65,40 @@ async def serve_api(
         content=resources.content,
         labels=resources.traced_labels("api"),
         filters=resources.traced_filters("api"),
+        webhooks=resources.webhooks,
+        tracing=resources.supervisor.tracing,
     )
     app = create_app(
-        services, settings.proxies, origins=cors.allowed_origins, requests_per_minute=settings.requests_per_minute
+        services,
+        settings.proxies,
+        origins=cors.allowed_origins,
+        requests_per_minute=settings.requests_per_minute,
+        max_streams=settings.max_streams,
     )
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
-    async with ApiServer(app, settings, certificate, resources.supervisor) as ports:
-        yield ports
+    async with (
+        _webhook_sender(settings, resources, client),
+        ApiServer(app, settings, certificate, resources.supervisor) as ports,
+    ):
+        try:
+            yield ports
+        finally:
+            app.state.streams.close()  # they would last as long as the server waits for requests
+
+
+def _webhook_sender(
+    settings: ApiSettings, resources: Resources, client: OutboundClient | None
+) -> AbstractAsyncContextManager[WebhookSender]:
+    """The task that posts events to webhooks; their owners are told by mail when one is disabled."""
+    telemetry = resources.telemetry
+    return WebhookSender(
+        resources.webhooks,
+        client or OutboundClient(private=settings.webhook_private_destinations),
+        Teller(resources.store, resources.accounts, settings.server_name),
+        resources.supervisor,
+        traceparent=telemetry.operations("api").origin,
+    )
 
 
 def _submission(settings: SmtpSettings, resources: Resources) -> SubmissionRules:

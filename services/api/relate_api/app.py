@@ -19,12 +19,15 @@ from relate_api import (
     journeys,
     keys,
     labels,
+    live,
     mailboxes,
     preferences,
     profile,
+    webhooks,
 )
 from relate_api.access.dependencies import Services, require_scopes
 from relate_api.access.rate_limits import RateLimiter
+from relate_api.config import MAX_STREAMS
 from relate_api.http import errors
 from relate_api.http.cors import allow_origins
 from relate_api.http.middleware import (
@@ -38,7 +41,7 @@ from relate_wire.limits import Network
 OPENAPI_PATH = "/openapi.json"
 
 # In the order in which routes are matched.
-MAIL = (emails, mailboxes, compose, labels, filters, journeys)
+MAIL = (emails, mailboxes, compose, labels, filters, journeys, live, webhooks)
 
 
 class _Api(FastAPI):
@@ -69,8 +72,11 @@ def create_app(
     *,
     origins: tuple[str, ...] = (),
     requests_per_minute: int = 0,
+    max_streams: int = MAX_STREAMS,
 ) -> FastAPI:
     """Create the API. Pages of `origins` may call it from a browser; `requests_per_minute` is the limit of each key.
+
+    `app.state.streams`, at most `max_streams`, have to be closed before the server stops.
 
     Raises RuntimeError if a route neither requires a scope nor is listed as public.
     """
@@ -92,6 +98,7 @@ def create_app(
     app.state.readiness = health.Readiness(services.store)
     app.state.running_requests = compose.RunningRequests()
     app.state.offload = compose.Offload()
+    app.state.streams = live.Streams(max_streams)
     for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin):
         app.include_router(resource.router)
     app.add_middleware(HeadMiddleware)

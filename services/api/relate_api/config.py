@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from relate_config import Section
+from relate_outbound.addresses import PrivateDestinations
 from relate_wire.config import ServiceSettings
 
 # Per process. A partly received request buffers up to 320 KB (64 KB of body, and 256 KB of one read beyond it), so that
@@ -13,6 +14,8 @@ from relate_wire.config import ServiceSettings
 MAX_CONNECTIONS = 1_000
 # Half of the mail protocols' limit, so that ten addresses are needed to use all connections.
 MAX_CONNECTIONS_PER_ADDRESS = 100
+# Per process: half of the connections, so that clients that only listen leave the others to requests.
+MAX_STREAMS = 500
 
 # Twenty a second: more than a person causes, and less than a program in a loop.
 REQUESTS_PER_MINUTE = 1_200
@@ -33,6 +36,10 @@ class ApiSettings(ServiceSettings):
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     requests_per_minute: int = Field(default=REQUESTS_PER_MINUTE, ge=0)
     """Of each key, in each process; 0 is no limit."""
+    max_streams: int = Field(default=MAX_STREAMS, ge=0)
+    """Open streams of `/api/events`, per process; each has a connection."""
+    webhook_private_destinations: PrivateDestinations = PrivateDestinations.REFUSE
+    """Whether webhooks may be at addresses that are not globally routable. Users choose the URLs."""
 
 
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")

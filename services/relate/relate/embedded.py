@@ -66,7 +66,9 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
     if "imap" in services:
         yield Server(imap_service(settings.imap, resources), supervisor=resources.supervisor)
     if "api" in services:
-        yield serve_api(settings.api, settings.smtp, resources, _installation(settings), settings.cors)
+        yield serve_api(
+            settings.api, settings.smtp, resources, installation=_installation(settings), cors=settings.cors
+        )
     if "relay" in services:
         yield serve_relay(resources, settings.smtp.server_name)
 

@@ -8,7 +8,9 @@ BATCH_MESSAGES = 1_000  # per transaction
 
 
 async def erase(store: MailStore, account_id: AccountId) -> int:
-    """Remove an account's messages, mailboxes and subscriptions, except an empty INBOX; returns the number of messages.
+    """Remove an account's messages, mailboxes, subscriptions, outcomes and webhooks, except an empty INBOX.
+
+    Returns the number of messages.
 
     Idempotent. If it raises StoreUnavailable, part of the mail is removed, and a retry removes the rest.
     """
@@ -20,6 +22,7 @@ async def erase(store: MailStore, account_id: AccountId) -> int:
             continue  # another session has deleted it
     for name in list(await store.subscriptions(account_id)):
         await store.subscribe(account_id, name, subscribed=False)
+    await store.forget_subscribers(account_id)
     return removed
 
 

@@ -119,3 +119,11 @@ class MaildropInUse(StoreError):
     """Another POP3 session holds the maildrop lock (RFC 1939 §4)."""
 
     temporary = True
+
+
+class WebhookNotFound(StoreError):
+    """The account has no such webhook, or the webhook no such delivery."""
+
+
+class TooManyWebhooks(StoreError):
+    """The account has reached the limit of webhooks."""

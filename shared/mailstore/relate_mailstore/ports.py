@@ -7,10 +7,12 @@ or writes mail takes the account, so that rows can be sharded by account without
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
+from uuid import UUID
 
 from relate_mailstore.change_events import Actor
 from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.filter_types import Filter, FilterId, FilterRule, Label, LabelId, LabelStyle
+from relate_mailstore.live_types import ChangeSpan, MailboxChange, Outcome
 from relate_mailstore.queue_types import (
     AttemptResult,
     Claimed,
@@ -50,6 +52,15 @@ from relate_mailstore.types import (
     TextPart,
     Uid,
 )
+from relate_mailstore.webhook_rules import Settled
+from relate_mailstore.webhook_types import (
+    ClaimedWebhook,
+    NewWebhook,
+    Webhook,
+    WebhookDelivery,
+    WebhookId,
+    WebhookReply,
+)
 from relate_mime import MessageIndex
 
 __all__ = [
@@ -57,12 +68,14 @@ __all__ = [
     "EventLog",
     "Filters",
     "Labels",
+    "LiveStore",
     "MailStore",
     "QueueStore",
     "RawMessage",
     "RawStore",
     "SearchStore",
     "Suppressions",
+    "Webhooks",
 ]
 
 
@@ -140,7 +153,36 @@ class SearchStore(Protocol):
         """The distinct addresses of the senders of the messages in a mailbox, sorted, at most MAX_SENDERS."""
 
 
-class MailStore(RawStore, SearchStore, Protocol):
+class LiveStore(Protocol):
+    """What changed since a client was told last. Pages are bounded by `limit`."""
+
+    async def arrived(
+        self, account_id: AccountId, mailbox_id: MailboxId, since: Uid, before: Uid, limit: int
+    ) -> Sequence[MailboxChange]:
+        """The entries with UIDs from `since` up to `before`, exclusive, ascending."""
+
+    async def changes(
+        self, account_id: AccountId, mailbox_id: MailboxId, span: ChangeSpan, limit: int
+    ) -> Sequence[MailboxChange] | None:
+        """The changed and expunged entries of a span; None if tombstones since then were trimmed.
+
+        Raises MailboxNotFound.
+        """
+
+    async def follow_outcomes(self, account_id: AccountId) -> int:
+        """Store the outcomes of an account's mail from now on, if that was not so; the number of the last one."""
+
+    async def outcomes(self, account_id: AccountId, after: int, limit: int) -> Sequence[Outcome] | None:
+        """The outcomes with numbers above `after`, ascending.
+
+        None if any of them was trimmed, if there never was the number `after`, or if none are stored.
+        """
+
+    async def forget_subscribers(self, account_id: AccountId) -> None:
+        """Remove an account's outcomes and webhooks, and store none from now on. Idempotent."""
+
+
+class MailStore(RawStore, SearchStore, LiveStore, Protocol):
     """The mail of all accounts. Every method may raise StoreUnavailable."""
 
     # --- Accounts
@@ -326,7 +368,10 @@ class MailStore(RawStore, SearchStore, Protocol):
         """
 
     def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
-        """Iterate over the account's notices, from every process. For a slow reader notices coalesce; none is lost."""
+        """Iterate over the account's notices, from every process. For a slow reader notices coalesce; none is lost.
+
+        A notice of `live_types.NO_MAILBOX` tells of outcomes.
+        """
 
     # --- Operation
 
@@ -537,3 +582,49 @@ class EventLog(Protocol):
 
         On PostgreSQL those of whole days (UTC), with their partitions. Raises StoreUnavailable.
         """
+
+
+class Webhooks(Protocol):
+    """The webhooks of all accounts, and the deliveries that wait for them. Every method may raise StoreUnavailable.
+
+    Deliveries are stored in the transactions of the events that they tell of. Each webhook gets its deliveries in that
+    order, at least once: if a process ends after an attempt and before `settle`, it is attempted again.
+    """
+
+    async def create(self, account_id: AccountId, settings: NewWebhook, secret: str) -> Webhook:
+        """Create a webhook. Raises TooManyWebhooks."""
+
+    async def of_account(self, account_id: AccountId) -> Sequence[Webhook]:
+        """The webhooks of an account, the oldest first."""
+
+    async def get(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook:
+        """A webhook. Raises WebhookNotFound."""
+
+    async def update(self, account_id: AccountId, webhook_id: WebhookId, settings: NewWebhook) -> Webhook:
+        """Change a webhook; one that is enabled attempts what waits at once. Raises WebhookNotFound."""
+
+    async def rotate(self, account_id: AccountId, webhook_id: WebhookId, secret: str) -> Webhook:
+        """Give it another secret; the former one signs too for ROTATION_SECONDS. Raises WebhookNotFound."""
+
+    async def remove(self, account_id: AccountId, webhook_id: WebhookId) -> None:
+        """Remove a webhook with its deliveries. Raises WebhookNotFound."""
+
+    async def forget(self, account_id: AccountId) -> None:
+        """Remove all webhooks of an account. Idempotent."""
+
+    async def test(self, account_id: AccountId, webhook_id: WebhookId) -> WebhookDelivery:
+        """Add a delivery that tells of nothing. Raises WebhookNotFound."""
+
+    async def deliveries(
+        self, account_id: AccountId, webhook_id: WebhookId, limit: int, before: int | None = None
+    ) -> Sequence[tuple[int, WebhookDelivery]]:
+        """Deliveries with their numbers, the newest first, with numbers below `before`. Raises WebhookNotFound."""
+
+    async def replay(self, account_id: AccountId, webhook_id: WebhookId, delivery_id: UUID) -> WebhookDelivery:
+        """Deliver again, after what waits, with the same id. Raises WebhookNotFound, also for the delivery."""
+
+    async def claim(self, limit: int) -> Sequence[ClaimedWebhook]:
+        """Lease webhooks that are due, for LEASE_SECONDS, each with its first pending delivery."""
+
+    async def settle(self, claimed: ClaimedWebhook, reply: WebhookReply, settled: Settled) -> bool:
+        """Store the result of an attempt; False, and nothing is stored, if the lease has ended."""

@@ -22,6 +22,7 @@ from relate_mailstore.errors import (
     OverQuota,
     RequestRepeated,
 )
+from relate_mailstore.live_types import ChangeSpan, MailboxChange, Outcome
 from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.queue_types import SendingLimit
 from relate_mailstore.types import (
@@ -367,6 +368,30 @@ class TracedMailStore:
             with self._span("lock_maildrop", account_id):
                 await lock.enter_async_context(self._store.lock_maildrop(account_id, wait_seconds))
             yield
+
+    async def arrived(
+        self, account_id: AccountId, mailbox_id: MailboxId, since: Uid, before: Uid, limit: int
+    ) -> Sequence[MailboxChange]:
+        """Not traced, like the other methods of `LiveStore`: their statements are children of the push's span."""
+        return await self._store.arrived(account_id, mailbox_id, since, before, limit)
+
+    async def changes(
+        self, account_id: AccountId, mailbox_id: MailboxId, span: ChangeSpan, limit: int
+    ) -> Sequence[MailboxChange] | None:
+        """Not traced: see `arrived`."""
+        return await self._store.changes(account_id, mailbox_id, span, limit)
+
+    async def follow_outcomes(self, account_id: AccountId) -> int:
+        """Not traced: see `arrived`."""
+        return await self._store.follow_outcomes(account_id)
+
+    async def outcomes(self, account_id: AccountId, after: int, limit: int) -> Sequence[Outcome] | None:
+        """Not traced: see `arrived`."""
+        return await self._store.outcomes(account_id, after, limit)
+
+    async def forget_subscribers(self, account_id: AccountId) -> None:
+        """Not traced: see `arrived`."""
+        await self._store.forget_subscribers(account_id)
 
     def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
         """Not traced: a listener waits nearly all the time."""

@@ -178,7 +178,10 @@ class Receipt:
 
 
 class MailboxNotice(NamedTuple):
-    """A notice that a mailbox changed, without the change itself. `origin` is the change's traceparent."""
+    """A notice that a mailbox changed, without the change itself. `origin` is the change's traceparent.
+
+    One of `live_types.NO_MAILBOX` tells of outcomes; its modseq is the number of the last one.
+    """
 
     account_id: AccountId
     mailbox_id: MailboxId

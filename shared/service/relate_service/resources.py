@@ -20,7 +20,7 @@ from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_config.private import DATA_FOLDER
 from relate_mailstore.change_events import Actor
-from relate_mailstore.ports import ActingStore, EventLog, Filters, Labels, MailStore, QueueStore, Suppressions
+from relate_mailstore.ports import ActingStore, EventLog, Filters, Labels, MailStore, QueueStore, Suppressions, Webhooks
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
@@ -96,6 +96,7 @@ class Resources:
     suppressions: Suppressions
     labels: Labels
     filters: Filters
+    webhooks: Webhooks
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
@@ -199,6 +200,7 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
             store.suppressions,
             store.labels,
             store.filters,
+            store.webhooks,
             supervisor,
             content,
             certificates,

@@ -22,6 +22,7 @@ TaskName = Literal[
     "accounts.last_used",
     "accounts.revocation",
     "api.server",
+    "api.webhooks",
     "event_loop",
     "mailstore.change",
     "mailstore.events",

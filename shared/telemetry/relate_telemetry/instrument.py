@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
 
-# Health probes, which come every few seconds: /health, /healthz, /livez, /readyz and paths below them.
-HEALTH_URLS = r"^[a-z]+://[^/]+/(health|healthz|livez|readyz)([/?]|$)"
+# Health probes, which come every few seconds: /health, /healthz, /livez, /readyz and paths below them. Streams of
+# events, which last for hours: a span would show at their end, and the durations would hide those of requests.
+UNTRACED_URLS = r"^[a-z]+://[^/]+/(health|healthz|livez|readyz|api/events)([/?]|$)"
 
 _engines: "WeakSet[Engine]" = WeakSet()
 _apps: "WeakSet[FastAPI]" = WeakSet()
@@ -37,7 +38,7 @@ def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterPr
 
 
 def instrument_app(app: "FastAPI", tracers: TracerProvider, meters: MeterProvider) -> None:
-    """Trace an application's requests, each in a separate trace, without health probes. Idempotent."""
+    """Trace an application's requests, each in a separate trace, without health probes and streams. Idempotent."""
     if app in _apps:
         return
     _apps.add(app)
@@ -56,7 +57,7 @@ def _trace_requests(app: "FastAPI", tracers: TracerProvider, meters: MeterProvid
         app,
         tracer_provider=tracers,
         meter_provider=meters,
-        excluded_urls=chosen or HEALTH_URLS,
+        excluded_urls=chosen or UNTRACED_URLS,
         exclude_spans=["receive", "send"],
     )
 

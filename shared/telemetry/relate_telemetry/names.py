@@ -149,6 +149,8 @@ NOT_AN_ADDRESS = "(not an address)"  # in place of a login name without "@": it 
 
 # Span attributes of all protocols
 CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
+WEBHOOK_ATTEMPT = "relate.webhook.attempt"  # its number, of a delivery to a webhook
+LIVE_EVENTS = "relate.live.events"  # that were written to a client of `/api/events`
 GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # seconds until a new message's transaction began
 # OpenTelemetry's conventions for TLS, whose constants its package does not yet publish as stable
 TLS_ESTABLISHED = "tls.established"

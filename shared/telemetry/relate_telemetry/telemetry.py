@@ -123,7 +123,7 @@ class Telemetry:
             instrument_engine(engine.sync_engine, self.tracer_provider, self.meter_provider)
 
     def instrument_app(self, app: "FastAPI") -> None:
-        """Trace a FastAPI application's requests, without health probes. Idempotent."""
+        """Trace a FastAPI application's requests, without health probes and streams. Idempotent."""
         if self.is_enabled:
             instrument_app(app, self.tracer_provider, self.meter_provider)
 

@@ -65,7 +65,7 @@ async def open_resources(url: str, telemetry: Telemetry | None = None) -> AsyncI
             accounts = SqlAccountStore(engine)
             authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
             directory = CachedDirectory(accounts)
-            of_store = (store.queue, store.events, store.suppressions, store.labels, store.filters)
+            of_store = (store.queue, store.events, store.suppressions, store.labels, store.filters, store.webhooks)
             yield Resources(telemetry, store, accounts, authenticator, directory, *of_store)
     finally:
         await engine.dispose()

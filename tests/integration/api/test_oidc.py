@@ -41,7 +41,11 @@ async def client(resources: Resources, issuer: OidcIssuer) -> AsyncIterator[http
         oidc = OidcSettings(authority=issuer.authority, audience=AUDIENCE)
         installation = replace(load_installation(SmtpSettings(), relays=False), oidc=oidc)
         async with serve_api(
-            settings, SmtpSettings(), resources, installation, CorsSettings(allowed_origins=(ORIGIN,))
+            settings,
+            SmtpSettings(),
+            resources,
+            installation=installation,
+            cors=CorsSettings(allowed_origins=(ORIGIN,)),
         ) as ports:
             async with httpx.AsyncClient(base_url=f"http://{HOST}:{ports.plain}", timeout=WAIT_SECONDS) as client:
                 yield client

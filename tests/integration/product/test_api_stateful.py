@@ -41,9 +41,11 @@ def test_no_sequence_of_requests_contradicts_the_openapi_document(
         for number in range(MESSAGES):
             client.send_message(message("zoe@elsewhere.test", alice.address, subject=f"Lunch {number}"))
     headers = {"Authorization": f"Bearer {alice.key}"}
-    schema = schemathesis.openapi.from_url(
+    document = schemathesis.openapi.from_url(
         f"{product.api_url}/openapi.json", config=SchemathesisConfig.from_dict(CONFIGURATION)
     )
+    # A stream has no end, and webhooks would be at hosts that the test has made up.
+    schema = document.exclude(path_regex="^/api/(events|webhooks)")
 
     class Sequence(schema.as_state_machine()):  # type: ignore[misc]
         """Sequences of Alice's requests."""

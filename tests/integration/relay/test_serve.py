@@ -66,6 +66,7 @@ def relay(queue: Any, *, enabled: bool, supervisor: Supervisor | None = None) ->
         MemoryMailStore().suppressions,
         MemoryMailStore().labels,
         MemoryMailStore().filters,
+        MemoryMailStore().webhooks,
         supervisor or Supervisor(NEVER),
         relay=RelaySettings(enabled=enabled),
     )

@@ -113,6 +113,7 @@ async def running(url: str, directory: Path, elsewhere: Sink) -> AsyncIterator[S
                 store.suppressions,
                 store.labels,
                 store.filters,
+                store.webhooks,
                 relay=relay,
                 key_directory=directory / "keys",
             )

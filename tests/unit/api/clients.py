@@ -71,6 +71,7 @@ def create_api(
         content=content or ContentBudget(),
         labels=world.store.labels,
         filters=world.store.filters,
+        webhooks=world.store.webhooks,
     )
     return create_app(services, settings.proxies, origins=origins, requests_per_minute=requests_per_minute)
 

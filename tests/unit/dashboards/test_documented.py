@@ -4,6 +4,7 @@ import json
 import re
 from typing import get_args
 
+from relate_mailstore.ports import LiveStore
 from relate_mailstore.traced import TracedMailStore
 from relate_telemetry.names import (
     CLIENT_WAIT,
@@ -30,7 +31,7 @@ from tests.unit.dashboards.prometheus_names import ROOT, prometheus_names, recor
 
 PAGE = (ROOT / "docs" / "observability.md").read_text()
 KINDS = {"counter": "counter", "gauge": "gauge", "histogram": "histogram, ", "updowncounter": "up-down counter"}
-UNTRACED = {"listen", "ping", "close"}
+UNTRACED = {"listen", "ping", "close"} | {name for name in vars(LiveStore) if not name.startswith("_")}
 
 
 def section(title: str) -> str:

@@ -115,6 +115,14 @@ async def test_health_probes_are_not_traced(telemetry: Telemetry, seen: Recorder
     assert seen.spans() == []
 
 
+async def test_streams_of_events_are_not_traced_as_requests(telemetry: Telemetry, seen: Recorder) -> None:
+    app = make_app()
+    telemetry.instrument_app(app)
+    await get(app, "/api/events?lastEventId=x")
+    assert seen.spans() == []
+    assert seen.total("http.server.request.duration") == 0
+
+
 async def test_only_names_of_query_parameters_are_emitted(telemetry: Telemetry, seen: Recorder) -> None:
     app = make_app()
     telemetry.instrument_app(app)

@@ -1,7 +1,7 @@
 """Dependencies of endpoints: stores and the authenticated caller. A route without scope must be listed as public."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
@@ -17,9 +17,10 @@ from relate_api.access.rate_limits import RateLimiter
 from relate_api.http.forwarded import RequestClient
 from relate_api.http.middleware import EXTRA_FIELDS
 from relate_api.installation import Installation
-from relate_mailstore.ports import EventLog, Filters, Labels, MailStore, QueueStore, Suppressions
+from relate_mailstore.ports import EventLog, Filters, Labels, MailStore, QueueStore, Suppressions, Webhooks
 from relate_mailstore.types import AccountId
 from relate_submission.rules import SubmissionRules
+from relate_supervisor import NoTracing, Tracing
 from relate_wire.config import Connected
 from relate_wire.content_budget import ContentBudget
 
@@ -29,7 +30,8 @@ class Services:
     """The stores and the authenticator that endpoints use.
 
     `allows_plaintext` decides whether a client may send a key over its connection. `submission` are the rules by which
-    messages are sent, `content` is the memory for those that are being received.
+    messages are sent, `content` is the memory for those that are being received. `tracing` is for what outlasts a
+    request.
     """
 
     store: MailStore
@@ -44,18 +46,21 @@ class Services:
     content: ContentBudget
     labels: Labels
     filters: Filters
+    webhooks: Webhooks
+    tracing: Tracing = field(default_factory=NoTracing)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller: user, scopes and expiry of the key.
+    """The authenticated caller: user, scopes and expiry of the key; the login, to watch its revocation.
 
     A person with a token of an issuer has no expiry: keys that the person makes, for mail clients, outlive the token.
     """
 
     user: User
     scopes: frozenset[Scope]
-    expires: datetime | None = None
+    expires: datetime | None
+    granted: Granted
 
     @property
     def account_id(self) -> AccountId:
@@ -98,7 +103,8 @@ class RequireScope:
         _limit_rate(request, verdict)
         if self.scopes.isdisjoint(verdict.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
-        return Principal(verdict.user, verdict.scopes, None if verdict.key_id is None else verdict.expires)
+        expires = None if verdict.key_id is None else verdict.expires
+        return Principal(verdict.user, verdict.scopes, expires, verdict)
 
 
 def _limit_rate(request: Request, granted: Granted) -> None:

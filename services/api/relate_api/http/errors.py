@@ -41,6 +41,7 @@ from relate_mailstore.errors import (
     TooManyKeywords,
     TooManyLabels,
     TooManyMailboxes,
+    WebhookNotFound,
 )
 
 log = structlog.get_logger(__name__)
@@ -59,6 +60,7 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     KeyNotFound: HTTPStatus.NOT_FOUND,
     UserExists: HTTPStatus.CONFLICT,
     InvalidAddress: HTTPStatus.UNPROCESSABLE_ENTITY,
+    WebhookNotFound: HTTPStatus.NOT_FOUND,
     TooManyKeywords: HTTPStatus.CONFLICT,
     MailboxExists: HTTPStatus.CONFLICT,
     TooManyMailboxes: HTTPStatus.CONFLICT,

@@ -8,17 +8,22 @@ from relate_mailstore.refusals import RefusalLimit
 
 
 class MemoryEventLog:
-    """`EventLog` without persistence. `clock` returns seconds since the epoch."""
+    """`EventLog` without persistence. `clock` returns seconds since the epoch. `on_stored` gets what was stored."""
 
-    def __init__(self, rules: EventRules, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, rules: EventRules, clock: Callable[[], float], on_stored: Callable[[Sequence[Event]], None]
+    ) -> None:
         self._rules = rules
+        self._on_stored = on_stored
         self._clock = clock
         self._limit = RefusalLimit(rules.refused_per_client_hour)
         self._events: list[Event] = []
 
     def add(self, events: Iterable[Event]) -> None:
         """Store the events of one commit."""
-        self._events += self._rules.stored(events, self._clock())
+        stored = self._rules.stored(events, self._clock())
+        self._events += stored
+        self._on_stored(stored)
 
     def read(self, events: Iterable[Event]) -> None:
         """Store the first read of each account's message."""

@@ -13,6 +13,7 @@ from relate_mailstore.entry_list import EntryList
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.identifiers import NO_MODSEQ, allocate_uid, thread_id
 from relate_mailstore.listing import PlacedEntry, merge_entries
+from relate_mailstore.live_types import END_UID, ChangeSpan, MailboxChange
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.summary_text import split_summary_text, summary_text
@@ -97,6 +98,20 @@ class MemoryMailbox:
             return None
         return sorted(uid for uid, removed in self._expunged.items() if removed > modseq)
 
+    def arrived(self, since: Uid, before: Uid, limit: int) -> list[MailboxChange]:
+        """The entries with UIDs from `since` up to `before`, exclusive."""
+        uids = sorted(uid for uid in self.entries if since <= uid < before)
+        return [_changed(self.entries[uid]) for uid in uids[:limit]]
+
+    def changes(self, span: ChangeSpan, limit: int) -> list[MailboxChange] | None:
+        """The changes of a span; None if tombstones were dropped since."""
+        if (span.modseq if span.uid >= END_UID else span.modseq - 1) < self._horizon:
+            return None
+        gone = [MailboxChange(modseq, uid, None) for uid, modseq in self._expunged.items()]
+        changes = sorted([*map(_changed, self.entries.values()), *gone])
+        first, last = (span.modseq, span.uid), (span.until, END_UID)
+        return [each for each in changes if first < each[:2] <= last and each.uid < span.before][:limit]
+
     def take_recent(self, until: Uid | None) -> Uid:
         """Advance `first_recent_uid` to `until`, at most to UIDNEXT; returns what it was before."""
         first, uid_next = self.state.first_recent_uid, self.state.uid_next
@@ -133,6 +148,10 @@ class MemoryMailbox:
     @property
     def _next_modseq(self) -> ModSeq:
         return ModSeq(self.state.highest_modseq + 1)
+
+
+def _changed(entry: Entry) -> MailboxChange:
+    return MailboxChange(entry.modseq, entry.uid, entry.message_id, entry.flags, entry.keywords)
 
 
 @dataclass(slots=True)

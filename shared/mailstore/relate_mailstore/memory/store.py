@@ -12,15 +12,16 @@ from typing import Self
 
 from relate_mailstore.change_events import Actor, appended_event, deleted_events, moved_events, read_events
 from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
-from relate_mailstore.errors import MaildropInUse, MessageNotFound, TooManyKeywords
+from relate_mailstore.errors import MailboxNotFound, MaildropInUse, MessageNotFound, TooManyKeywords
 from relate_mailstore.event_rules import EventRules, of_delivery, places_of
-from relate_mailstore.event_types import Detail
+from relate_mailstore.event_types import Detail, Event
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import NO_MODSEQ, generate_message_ids
 from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.listeners import ChangeListeners
 from relate_mailstore.listing import MAX_SENDERS, expect_state
+from relate_mailstore.live_types import ChangeSpan, MailboxChange, Outcome
 from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_name, name_order
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.events import MemoryEventLog
@@ -28,11 +29,13 @@ from relate_mailstore.memory.filters import MemoryFilters
 from relate_mailstore.memory.labels import MemoryLabels
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
 from relate_mailstore.memory.matching import matches
+from relate_mailstore.memory.outcomes import MemoryOutcomes
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.memory.requests import MemoryRequests
 from relate_mailstore.memory.sending import MemorySending
 from relate_mailstore.memory.suppressions import MemorySuppressions
+from relate_mailstore.memory.webhooks import MemoryWebhooks
 from relate_mailstore.polling import poll
 from relate_mailstore.queue_types import Outgoing, SendingLimit
 from relate_mailstore.quota import check_quota, octets_by_account
@@ -75,8 +78,8 @@ from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:
-    """`MailStore` in memory, without persistence, with its `queue`, `events`, `suppressions`, `labels` and
-    `filters`.
+    """`MailStore` in memory, without persistence, with its `queue`, `events`, `suppressions`, `labels`, `filters` and
+    `webhooks`.
 
     `index` computes the index of a message at delivery. `clock` returns the time of the queue, in seconds since the
     epoch.
@@ -93,7 +96,9 @@ class MemoryMailStore:
         self._mailbox_ids = map(MailboxId, itertools.count(1))
         self._message_ids = generate_message_ids()
         self._listeners = ChangeListeners()
-        self.events = MemoryEventLog(event_rules or EventRules(), clock)
+        self._outcomes = MemoryOutcomes(self._listeners.notify)
+        self.webhooks = MemoryWebhooks(clock)
+        self.events = MemoryEventLog(event_rules or EventRules(), clock, self._tell_subscribers)
         self.suppressions = MemorySuppressions(clock)
         self.labels = MemoryLabels(self._account)
         self.filters = MemoryFilters(self._account, self.labels, clock)
@@ -235,6 +240,34 @@ class MemoryMailStore:
     async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
         """UIDs expunged after `modseq`; None if tombstones since then were dropped."""
         return self._account(account_id).mailbox_by_id(mailbox_id).vanished(modseq)
+
+    async def arrived(
+        self, account_id: AccountId, mailbox_id: MailboxId, since: Uid, before: Uid, limit: int
+    ) -> Sequence[MailboxChange]:
+        """The entries with these UIDs; none of a mailbox that was deleted."""
+        try:
+            return self._account(account_id).mailbox_by_id(mailbox_id).arrived(since, before, limit)
+        except MailboxNotFound:
+            return []
+
+    async def changes(
+        self, account_id: AccountId, mailbox_id: MailboxId, span: ChangeSpan, limit: int
+    ) -> Sequence[MailboxChange] | None:
+        """The changed and expunged entries of a span."""
+        return self._account(account_id).mailbox_by_id(mailbox_id).changes(span, limit)
+
+    async def follow_outcomes(self, account_id: AccountId) -> int:
+        """Store an account's outcomes from now on."""
+        return self._outcomes.follow(account_id)
+
+    async def outcomes(self, account_id: AccountId, after: int, limit: int) -> Sequence[Outcome] | None:
+        """The outcomes after a number."""
+        return self._outcomes.page(account_id, after, limit)
+
+    async def forget_subscribers(self, account_id: AccountId) -> None:
+        """Remove an account's outcomes and webhooks."""
+        await self.webhooks.forget(account_id)
+        self._outcomes.forget(account_id)
 
     async def usage(self, account_id: AccountId) -> int:
         """The octets of all mailboxes of an account."""
@@ -404,6 +437,11 @@ class MemoryMailStore:
 
     async def close(self) -> None:
         """Do nothing: there is nothing to flush."""
+
+    def _tell_subscribers(self, events: Sequence[Event]) -> None:
+        """Tell followers and webhooks of the stored events of one commit."""
+        self.webhooks.add(events)
+        self._outcomes.add(events)
 
     def _deliver_all(self, deliveries: Sequence[Delivery]) -> Sequence[Receipt]:
         """Deliver all or none."""

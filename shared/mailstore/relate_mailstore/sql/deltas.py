@@ -104,7 +104,7 @@ class Committed(Generic[T]):
 
     There is one delta per changed mailbox. Removed messages are those of which their account has no entry left; all
     are of one account, that of the first delta, and so are moved ones. `queue_changed` means that recipients of the
-    queue became due, or that when they are due has changed.
+    queue became due, or that when they are due has changed. `outcomes` are the notices of `EventWriter.add`.
     """
 
     value: T
@@ -112,6 +112,12 @@ class Committed(Generic[T]):
     removed_messages: Collection[MessageId] = ()
     queue_changed: bool = False
     move: Move | None = None
+    outcomes: Sequence[MailboxNotice] = ()
+
+    @property
+    def notices(self) -> Sequence[MailboxNotice]:
+        """The notices for other sessions and processes."""
+        return [*(delta.notice for delta in self.deltas), *self.outcomes]
 
     @property
     def removal(self) -> Removal | None:

@@ -1,7 +1,7 @@
 """`SqlMailStore`: the mail store on SQLite and PostgreSQL. A façade: it wires the parts together and delegates.
 
 Its `queue` is the `QueueStore` of the same database, `events` the `EventLog`, `suppressions` the `Suppressions`,
-`labels` the `Labels`, `filters` the `Filters`.
+`labels` the `Labels`, `filters` the `Filters`, `webhooks` the `Webhooks`.
 
 `open_store` is the entry point: it starts the background tasks and stops them in order.
 """
@@ -21,6 +21,7 @@ from relate_config.cache_budget import CACHE_OCTETS
 from relate_mailstore.change_events import Actor, ChangedBy
 from relate_mailstore.event_rules import EventRules
 from relate_mailstore.keywords import spell
+from relate_mailstore.live_types import ChangeSpan, MailboxChange, Outcome
 from relate_mailstore.mailbox_names import deletable_name
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.queue_types import SendingLimit
@@ -33,6 +34,8 @@ from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 from relate_mailstore.sql.driver.engine import database_file
 from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.sql.events.log import SqlEventLog
+from relate_mailstore.sql.events.outcomes import SqlOutcomes
+from relate_mailstore.sql.events.webhooks import SqlWebhooks
 from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.filters.store import SqlFilters
 from relate_mailstore.sql.labels.store import SqlLabels
@@ -42,7 +45,7 @@ from relate_mailstore.sql.notices.postgres import PostgresNotices
 from relate_mailstore.sql.notices.queue_changes import FileQueueChanges, PostgresQueueChanges, QueueChanges
 from relate_mailstore.sql.notices.sqlite import FileNotices
 from relate_mailstore.sql.queue.store import SqlQueueStore
-from relate_mailstore.sql.read import message_list
+from relate_mailstore.sql.read import changes, message_list
 from relate_mailstore.sql.read.blobs import Blobs
 from relate_mailstore.sql.read.criteria import searches_text
 from relate_mailstore.sql.read.generations import Generations
@@ -164,6 +167,8 @@ class SqlMailStore:
         self._deliveries = Deliveries(database, self._committer, reserve, index, supervisor, writer=writer, clock=clock)
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
         self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
+        self._outcomes = SqlOutcomes(database, self._committer.run_without_notice, clock)
+        self.webhooks = SqlWebhooks(database, self._committer.run_without_notice, clock)
         self.suppressions = SqlSuppressions(database, self._committer.run_without_notice, clock)
         self._requests = Requests(database, self._committer.run_without_notice, clock)
         self.labels = SqlLabels(database, self._committer.run_without_notice, self.set_flags)
@@ -171,6 +176,8 @@ class SqlMailStore:
         daily = {
             "mailstore.upkeep.tombstones": self.trim_tombstones,
             "mailstore.upkeep.events": self.events.maintain,
+            "mailstore.upkeep.outcomes": self._outcomes.trim,
+            "mailstore.upkeep.webhooks": self.webhooks.trim,
             "mailstore.upkeep.suppressions": self.suppressions.trim,
             "mailstore.upkeep.requests": self.trim_requests,
         }
@@ -314,6 +321,33 @@ class SqlMailStore:
     async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[Uid]:
         """UIDs of the entries whose text contains a substring."""
         return await self._search.containing(snapshot, text, part)
+
+    # What changed.
+
+    async def arrived(
+        self, account_id: AccountId, mailbox_id: MailboxId, since: Uid, before: Uid, limit: int
+    ) -> Sequence[MailboxChange]:
+        """The entries with these UIDs."""
+        return await changes.arrived(self._database, account_id, mailbox_id, since, before, limit=limit)
+
+    async def changes(
+        self, account_id: AccountId, mailbox_id: MailboxId, span: ChangeSpan, limit: int
+    ) -> Sequence[MailboxChange] | None:
+        """The changed and expunged entries of a span."""
+        return await changes.changes(self._database, account_id, mailbox_id, span, limit)
+
+    async def follow_outcomes(self, account_id: AccountId) -> int:
+        """Store an account's outcomes from now on."""
+        return await self._outcomes.follow(account_id)
+
+    async def outcomes(self, account_id: AccountId, after: int, limit: int) -> Sequence[Outcome] | None:
+        """The outcomes after a number."""
+        return await self._outcomes.page(account_id, after, limit)
+
+    async def forget_subscribers(self, account_id: AccountId) -> None:
+        """Remove an account's outcomes and webhooks."""
+        await self.webhooks.forget(account_id)
+        await self._outcomes.forget(account_id)
 
     # Adding, changing and removing messages.
 

@@ -12,6 +12,7 @@ from relate_telemetry.names import (
     CLIENT_WAIT,
     COMMAND,
     GROUP_COMMIT_WAIT,
+    LIVE_EVENTS,
     OUTCOME,
     REASON,
     RELAY_DESTINATION,
@@ -31,6 +32,7 @@ from relate_telemetry.names import (
     TASK,
     UNKNOWN_OUTCOME,
     USER,
+    WEBHOOK_ATTEMPT,
     EndReason,
     ProtocolName,
     SourceName,
@@ -239,6 +241,8 @@ _RELAY = (
 
 _COMMON = (
     Attribute(CLIENT_WAIT, "double", "Seconds of a command that were spent waiting for the client.", (0.25,)),
+    Attribute(WEBHOOK_ATTEMPT, "int", "The number of an attempt to deliver an event to a webhook.", (1,)),
+    Attribute(LIVE_EVENTS, "int", "Events that were written to a client.", (1,)),
     Attribute(GROUP_COMMIT_WAIT, "double", "Seconds until a new message's transaction began.", (0.002,)),
     Attribute(USER, "string", "A user's address, as `Otel__UserNames` prescribes.", ("alice@example.org",)),
     Attribute(CACHE_NAME, "string", "The cache.", values=_values(CACHE_NAMES)),

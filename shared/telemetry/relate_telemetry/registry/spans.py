@@ -7,6 +7,7 @@ from relate_telemetry import relay_names
 from relate_telemetry.names import (
     CLIENT_WAIT,
     GROUP_COMMIT_WAIT,
+    LIVE_EVENTS,
     RELAY_DESTINATION,
     RELAY_FAILURE,
     RELAY_QUESTION,
@@ -22,6 +23,7 @@ from relate_telemetry.names import (
     TLS_ESTABLISHED,
     TLS_PROTOCOL_NAME,
     TLS_PROTOCOL_VERSION,
+    WEBHOOK_ATTEMPT,
     ProtocolName,
     SourceName,
     auth_keys,
@@ -294,6 +296,33 @@ STORE_PARTS = (
     ),
 )
 
+LIVE = (
+    SpanType(
+        "api.live.open",
+        "api.live.open",
+        "internal",
+        "The start of a stream of events: where it begins is read.",
+        "None.",
+        FAILURE,
+    ),
+    SpanType(
+        "api.live.push",
+        "api.live.push",
+        "internal",
+        "What changed is read, and written to a client of a stream.",
+        "None. It links to what caused the changes: deliveries, and attempts to send.",
+        (LIVE_EVENTS, *FAILURE),
+    ),
+    SpanType(
+        "api.webhooks.attempt",
+        "api.webhooks.attempt",
+        "internal",
+        "An attempt to post an event to a webhook; the request has its traceparent.",
+        "None. It links to the event.",
+        (WEBHOOK_ATTEMPT, "http.response.status_code", *FAILURE),
+    ),
+)
+
 BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.schema.migrate": "Checks the schema of the database at the start, and migrates it.",
     "mailstore.side_connection.connect": "Opens the connection for LISTEN and advisory locks (PostgreSQL).",
@@ -301,6 +330,8 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.upkeep.texts": "Makes the search texts of new messages.",
     "mailstore.upkeep.tombstones": "Removes old tombstones.",
     "mailstore.upkeep.events": "Makes the event log's partitions (PostgreSQL), and removes old events.",
+    "mailstore.upkeep.outcomes": "Removes old outcomes of outgoing mail.",
+    "mailstore.upkeep.webhooks": "Removes old deliveries to webhooks.",
     "mailstore.upkeep.suppressions": "Removes entries of the suppression list that have expired.",
     "mailstore.upkeep.requests": "Removes requests with an Idempotency-Key that are older than a day.",
     "mailstore.events.refused": "Stores refusals in the event log.",
@@ -410,6 +441,7 @@ SPAN_TYPES = (
     *(_operation(f"filters.{name}", operation, ("account",)) for name, operation in FILTER_OPERATIONS.items()),
     *STORE_PARTS,
     *RELAY,
+    *LIVE,
     *(_work(*work) for work in BACKGROUND_WORK.items()),
     REQUEST,
     STATEMENT,

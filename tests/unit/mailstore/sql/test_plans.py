@@ -27,6 +27,8 @@ SCANS = {
     "read.search_texts._UNCLAIMED",
     "read.search_texts._CLAIM",
     "read.search_texts._CLAIM_SOME[sqlite]",
+    "events.outcomes._OLD",
+    "events.webhooks._TRIM",
     "upkeep.tombstones._OLD",
     "upkeep.tombstones._TOO_MANY",
     "upkeep.tombstones._BY_MAILBOX",
@@ -130,6 +132,8 @@ async def test_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> 
     assert len(lists) > 10
     assert {name for name, steps in lists.items() if any(map(of_account.match, steps))} == {
         "filters.rows._ENABLED",
+        "events.outcomes._LOCK",
+        "events.webhook_outbox._LOCK",
         "notices.ports._LAST_CHANGES",
         "mailboxes._LOCK_BY_NAMES_AND_ACCOUNTS",
         "write.filtering._TRASH",

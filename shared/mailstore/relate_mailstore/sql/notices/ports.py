@@ -9,20 +9,30 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import BigInteger, Connection, Double, literal, null, select, union_all
 
+from relate_mailstore.live_types import NO_MAILBOX
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import numbers, one_of
 from relate_mailstore.sql.notices.freshness import Freshness
-from relate_mailstore.sql.schema.tables import mailboxes
+from relate_mailstore.sql.schema.tables import followed_accounts, mailboxes
 from relate_mailstore.types import AccountId, MailboxNotice
 
 ACCOUNTS_PER_QUERY = 1_000  # accounts with listeners whose mailboxes are looked up together
 
-_LAST_CHANGES = select(
-    mailboxes.c.account_id, mailboxes.c.id, mailboxes.c.highest_modseq, mailboxes.c.origin, mailboxes.c.changed
-).where(one_of(mailboxes.c.account_id, numbers("accounts")))
+_LAST_CHANGES = union_all(
+    select(
+        mailboxes.c.account_id, mailboxes.c.id, mailboxes.c.highest_modseq, mailboxes.c.origin, mailboxes.c.changed
+    ).where(one_of(mailboxes.c.account_id, numbers("accounts"))),
+    select(
+        followed_accounts.c.account_id,
+        literal(NO_MAILBOX, BigInteger),
+        followed_accounts.c.last_number,
+        null(),
+        literal(0.0, Double),
+    ).where(one_of(followed_accounts.c.account_id, numbers("accounts"))),
+)
 
 
 class Notices(Protocol):
@@ -53,5 +63,5 @@ class Notices(Protocol):
 
 
 async def look_up(database: Database, accounts: Collection[AccountId]) -> Collection[MailboxNotice]:
-    """A notice of the last change of each mailbox of these accounts."""
+    """A notice of the last change of each mailbox of these accounts, and of their last outcomes."""
     return [MailboxNotice(*row) for row in await database.fetch(_LAST_CHANGES, {"accounts": accounts})]

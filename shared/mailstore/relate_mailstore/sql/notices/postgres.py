@@ -77,12 +77,12 @@ class PostgresNotices:
         """Write the rows of the mailboxes and send the notice with one statement; NOTIFY is delivered at COMMIT."""
         rows = [delta_row(delta) for delta in committed.deltas]
         parameters: dict[str, object] = {name: [row[name] for row in rows] for name in DELTA_COLUMNS}
-        payload = encode_notice([delta.notice for delta in committed.deltas], committed.removal)
+        payload = encode_notice(committed.notices, committed.removal)
         run(connection, _ADVANCE, {**parameters, "payload": payload})
 
     def on_commit(self, committed: Committed[Any]) -> None:
         """Record the commit. The listeners of this process get it from PostgreSQL, like those of any other."""
-        self.freshness.record([delta.notice for delta in committed.deltas])
+        self.freshness.record(committed.notices)
 
     async def catch_up(self) -> bool:
         """Make a round trip on the connection that listens; concurrent callers share one."""

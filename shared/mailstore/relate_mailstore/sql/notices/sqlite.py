@@ -17,7 +17,9 @@ import structlog
 from sqlalchemy import Connection
 
 from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.identifiers import NO_MODSEQ
 from relate_mailstore.listeners import ChangeListeners
+from relate_mailstore.live_types import NO_MAILBOX
 from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
@@ -93,7 +95,7 @@ class FileNotices:
 
     def on_commit(self, committed: Committed[Any]) -> None:
         """Record the commit and publish it."""
-        changes = [delta.notice for delta in committed.deltas]
+        changes = committed.notices
         self.freshness.record(changes)
         self._publish(changes)
 
@@ -160,6 +162,7 @@ class FileNotices:
     def _publish(self, changes: Iterable[MailboxNotice]) -> None:
         for change in changes:
             published = self._published.get(change.account_id)
-            if published is not None and change.modseq > published.get(change.mailbox_id, FIRST_MODSEQ):
+            unchanged = NO_MODSEQ if change.mailbox_id == NO_MAILBOX else FIRST_MODSEQ
+            if published is not None and change.modseq > published.get(change.mailbox_id, unchanged):
                 published[change.mailbox_id] = change.modseq
                 self._listeners.notify([change])

@@ -80,11 +80,11 @@ def settle(connection: Connection, told: Told, writer: EventWriter, now: float) 
         raise refusal
     store_plan(connection, plan, now)
     is_due, requested = _store(connection, results, rows)
-    writer.add(connection, [*events, *plan.events, *requested])
+    outcomes = writer.add(connection, [*events, *plan.events, *requested])
     suppress(connection, plan.suppressions)
     if is_due and not plan.queues:
         announce(connection)
-    return Committed([], plan.dirty_deltas, queue_changed=is_due or plan.queues)
+    return Committed([], plan.dirty_deltas, queue_changed=is_due or plan.queues, outcomes=outcomes)
 
 
 def settle_all(
@@ -106,10 +106,10 @@ def settle_all(
             results += told.results
             events += told.events
     is_due, requested = _store(connection, results, rows)
-    writer.add(connection, [*events, *requested])
+    outcomes = writer.add(connection, [*events, *requested])
     if is_due:
         announce(connection)
-    return Committed(lost, (), queue_changed=is_due)
+    return Committed(lost, (), queue_changed=is_due, outcomes=outcomes)
 
 
 def _lock(connection: Connection, results: Iterable[AttemptResult]) -> dict[int, Any]:

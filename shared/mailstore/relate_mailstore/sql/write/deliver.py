@@ -85,9 +85,9 @@ def store_batch(
     plan = plan_batch(batch, locked, now)
     hold_excess(connection, plan, now)
     store_plan(connection, plan, now)
-    writer.add(connection, plan.events)
+    outcomes = writer.add(connection, plan.events)
     suppress(connection, plan.suppressions)
-    return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues)
+    return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues, outcomes=outcomes)
 
 
 def filter_and_lock(
