@@ -106,7 +106,7 @@ async def test_all_other_operations_require_a_key(anonymous: httpx.AsyncClient) 
         if not path.startswith("/healthz/")
         for method in methods
     ]
-    assert statuses == [401] * 9
+    assert statuses == [401] * 19
 
 
 async def test_no_page_refers_to_another_host(anonymous: httpx.AsyncClient) -> None:
