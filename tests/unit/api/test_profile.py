@@ -248,6 +248,7 @@ def test_an_internationalised_address_gets_its_mail(alice: AccountId) -> None:
     assert made.outgoing is not None
     assert (made.outgoing.is_utf8, made.outgoing.is_8bit) == (True, True)
     message: Any = message_from_bytes(made.raw, policy=policy.default)
-    assert message["To"].addresses[0].addr_spec == "grüße@xn--mnchen-3ya.test"
+    written = message["To"].addresses[0].addr_spec.encode(errors="surrogateescape")  # as the parser keeps UTF-8
+    assert written.decode() == "grüße@xn--mnchen-3ya.test"
     assert user.address in message.get_content()
     assert all(line.endswith(b"\r") for line in made.raw.split(b"\n")[:-1])
