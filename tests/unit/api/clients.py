@@ -10,7 +10,7 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.ports import Authenticator
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
-from relate_api.config import ApiSettings
+from relate_api.config import MAX_STREAMS, ApiSettings
 from relate_api.installation import Installation
 from relate_mailstore.ports import MailStore
 from relate_submission.routing import Relaying
@@ -45,6 +45,7 @@ def create_api(
     installation: Installation = INSTALLATION,
     origins: tuple[str, ...] = (),
     requests_per_minute: int = 0,
+    max_streams: int = MAX_STREAMS,
     content: ContentBudget | None = None,
     **rules: object,
 ) -> FastAPI:
@@ -73,7 +74,13 @@ def create_api(
         filters=world.store.filters,
         webhooks=world.store.webhooks,
     )
-    return create_app(services, settings.proxies, origins=origins, requests_per_minute=requests_per_minute)
+    return create_app(
+        services,
+        settings.proxies,
+        origins=origins,
+        requests_per_minute=requests_per_minute,
+        max_streams=max_streams,
+    )
 
 
 def create_client(

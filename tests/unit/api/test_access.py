@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -20,14 +21,18 @@ from relate_accounts.types import Identity, Scope, UserId
 from relate_api.__main__ import oidc_logins
 from relate_api.access.dependencies import RequireScope
 from relate_api.config import OidcSettings
+from relate_api.profile.schemas import address_id
+from relate_api.webhooks.signing import make_secret
+from relate_mailstore.filter_types import FilterRule, LabelStyle
 from relate_mailstore.queue_types import Outgoing, OutgoingRecipient, QueueFilter
 from relate_mailstore.suppression_types import Suppression, SuppressionSource
-from relate_mailstore.types import AccountId, Delivery
-from tests.support.factories import delivery, simple
+from relate_mailstore.types import AccountId, Delivery, Flag, NewMessage
+from relate_mailstore.webhook_types import NewWebhook, WebhookEvent
+from tests.support.factories import delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend
 from tests.support.oidc_issuer import AUDIENCE, OidcIssuer
 from tests.unit.api.clients import create_api, create_client, expect_problem
-from tests.unit.api.expected_access import EXPECTED, PUBLIC, Expected
+from tests.unit.api.expected_access import EXPECTED, PUBLIC, UNKNOWN, Expected
 
 Dependencies = Dependant | None
 
@@ -59,7 +64,52 @@ Make = Callable[[MemoryBackend, UserId], Awaitable[object]]
 
 
 async def make_email(world: MemoryBackend, user_id: UserId) -> object:
-    return (await world.store.deliver(delivery(AccountId(user_id), raw=simple()))).message_id
+    """A message with an attachment."""
+    return (await world.store.deliver(delivery(AccountId(user_id), raw=multipart()))).message_id
+
+
+async def find_attachment(world: MemoryBackend, user_id: UserId) -> object:
+    return "2"
+
+
+async def make_draft(world: MemoryBackend, user_id: UserId) -> object:
+    account_id = AccountId(user_id)
+    await world.store.provision(account_id)
+    appended = await world.store.append(account_id, "Drafts", [NewMessage(DRAFT, Flag.DRAFT)])
+    entries = (await world.store.snapshot(account_id, "Drafts")).entries
+    return next(entry.message_id for entry in entries if entry.uid == appended.uids[0])
+
+
+async def make_mailbox(world: MemoryBackend, user_id: UserId) -> object:
+    await world.store.provision(AccountId(user_id))
+    return (await world.store.create_mailbox(AccountId(user_id), f"Made {uuid4()}")).id
+
+
+async def make_label(world: MemoryBackend, user_id: UserId) -> object:
+    return (await world.store.labels.add(AccountId(user_id), LabelStyle(f"Made {uuid4()}", "#3b82f6", 0))).id
+
+
+async def make_filter(world: MemoryBackend, user_id: UserId) -> object:
+    return (await world.store.filters.add(AccountId(user_id), FilterRule("made"))).id
+
+
+async def make_webhook(world: MemoryBackend, user_id: UserId) -> object:
+    settings = NewWebhook("https://hooks.example.net/", frozenset(WebhookEvent))
+    return (await world.store.webhooks.create(AccountId(user_id), settings, make_secret())).id
+
+
+async def make_webhook_delivery(world: MemoryBackend, user_id: UserId) -> object:
+    """A delivery of the user's newest webhook."""
+    *_, newest = await world.store.webhooks.of_account(AccountId(user_id))
+    return (await world.store.webhooks.test(AccountId(user_id), newest.id)).id
+
+
+async def make_claim(world: MemoryBackend, user_id: UserId) -> object:
+    """The id of an address that the user claims."""
+    address = "office@customer.test"
+    if not await world.accounts.profiles.claims(user_id):  # few codes are sent in an hour
+        await world.accounts.profiles.claim(user_id, address, b"hash")
+    return address_id(user_id, address)
 
 
 async def make_key(world: MemoryBackend, user_id: UserId) -> object:
@@ -87,12 +137,28 @@ async def make_queued(world: MemoryBackend, user_id: UserId) -> object:
 
 RESOURCES: dict[str, Make] = {
     "email_id": make_email,
+    "thread_id": make_email,
+    "attachment_id": find_attachment,
+    "draft_id": make_draft,
+    "mailbox_id": make_mailbox,
+    "label_id": make_label,
+    "filter_id": make_filter,
+    "webhook_id": make_webhook,
+    "delivery_id": make_webhook_delivery,
+    "address_id": make_claim,
     "key_id": make_key,
     "user_id": make_user,
     "address": make_address,
     "recipient_id": make_queued,
 }
-MISSING = {"email_id": "00000000-0000-0000-0000-000000000000", "key_id": "999999"}
+MISSING = {
+    **dict.fromkeys(("key_id", "mailbox_id", "webhook_id"), "999999"),
+    **dict.fromkeys(
+        ("email_id", "thread_id", "draft_id", "label_id", "filter_id", "delivery_id", "address_id"), UNKNOWN
+    ),
+    "attachment_id": "9",
+}
+DRAFT = b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: Lunch\r\n\r\nAt noon?\r\n"
 
 
 class Caller:
@@ -106,9 +172,17 @@ class Caller:
         self._sent += 1
         method, path = route.split(" ")
         body = EXPECTED[route].body
+        if isinstance(body, dict):
+            body = {name: value.format_map(values) if isinstance(value, str) else value for name, value in body.items()}
         async with create_client(self._app, credential, address=f"192.0.2.{self._sent}") as client:
             options = {} if body is None else {"json": body}
             return await client.request(method, path.format_map(values), **options)
+
+
+@pytest.fixture
+def app(world: MemoryBackend, alice: AccountId) -> FastAPI:
+    """The API, without room for a stream of events, which would not end."""
+    return create_api(world, max_streams=0)
 
 
 @pytest.fixture
@@ -125,7 +199,8 @@ async def issuer(world: MemoryBackend) -> AsyncIterator[OidcIssuer]:
 
 
 async def own_values(world: MemoryBackend, route: str, user_id: UserId) -> dict[str, Any]:
-    return {name: await RESOURCES[name](world, user_id) for name in re.findall(r"{(\w+)}", route)}
+    names = re.findall(r"{(\w+)}", f"{route} {EXPECTED[route].body}")
+    return {name: await RESOURCES[name](world, user_id) for name in names}
 
 
 def test_every_route_is_listed_and_every_listed_route_exists() -> None:

@@ -153,9 +153,18 @@ async def test_the_verdict_on_a_disabled_user_is_evicted(
     expect_problem(await get(app, token), 401)
 
 
-async def test_a_user_without_an_address_has_keys_and_an_empty_list(app: FastAPI, issuer: OidcIssuer) -> None:
+async def test_a_user_without_an_address_cannot_write(app: FastAPI, issuer: OidcIssuer) -> None:
+    async with create_client(app, issuer.token()) as client:
+        for path in ("/api/emails", "/api/drafts"):
+            refused = await client.post(path, json={"to": [{"address": "bob@example.net"}], "subject": "Lunch"})
+            assert "no address" in expect_problem(refused, 409)["detail"]
+
+
+async def test_a_user_without_an_address_has_keys_a_profile_and_an_empty_list(app: FastAPI, issuer: OidcIssuer) -> None:
     token = issuer.token()
-    assert (await get(app, token, EMAILS)).json() == {"items": [], "nextCursor": None}
+    assert (await get(app, token, EMAILS)).json()["items"] == []
+    profile = (await get(app, token, "/api/profile")).json()
+    assert (profile["address"], profile["addresses"]) == ("", [])
     assert (await get(app, token, KEYS)).json() == {"items": [], "nextCursor": None}
 
 

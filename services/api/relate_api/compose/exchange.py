@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, HTTPException, Request, Response
 
 from relate_api.access.dependencies import InjectedServices, Writer
 from relate_api.compose.once import FIELD, KEY_PATTERN, Key
@@ -18,6 +19,9 @@ Make = Callable[[Upload, Key], Awaitable[SentEmail]]
 
 
 async def _caller(request: Request, response: Response, principal: Writer, services: InjectedServices) -> Caller:
+    """The author. Raises HTTPException for a user without an address, whom an issuer's token has made."""
+    if not principal.user.address:
+        raise HTTPException(HTTPStatus.CONFLICT, "you have no address to write from: an administrator gives you one")
     return Caller(request, response, services, principal)
 
 

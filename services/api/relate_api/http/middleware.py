@@ -86,7 +86,7 @@ class HeadMiddleware:
         async def send_head(message: Message) -> None:
             await send(message)
             if message["type"] == "http.response.start":
-                await send({"type": "http.response.body"})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
                 raise _HeadSentError
 
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]

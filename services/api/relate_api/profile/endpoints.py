@@ -31,7 +31,7 @@ router = APIRouter(prefix="/api/profile", tags=["profile"])
 @router.get("")
 async def get_profile(principal: Reader, services: InjectedServices) -> Profile:
     """Get the user's profile with all addresses: the primary one first, then given ones, then claimed ones."""
-    user = await services.accounts.user_by_address(principal.user.address)
+    user = await services.accounts.user(principal.user.id)
     return Profile(
         id=user.id,
         address=user.address,

@@ -112,7 +112,8 @@ async def test_recipients_elsewhere_are_queued_and_told(
     assert (row.address, row.domain, row.sender) == ("eve@elsewhere.example", "elsewhere.example", "alice@example.org")
     assert (row.account_id, row.header_message_id) == (alice, sent["messageId"])
     events = await world.store.events.find(EventQuery())
-    assert [each.name for each in events] == [EventName.RECEIVED, EventName.DELIVERED, EventName.QUEUED]
+    names = [EventName.RECEIVED, EventName.DELIVERED, EventName.QUEUED, EventName.APPENDED]  # the last in \\Sent
+    assert [each.name for each in events] == names
     assert {each.service for each in events} == {"api"}
     assert {str(each.message_id) for each in events} == {sent["id"]}
     assert events[0].client == CLIENT_ADDRESS

@@ -98,13 +98,13 @@ async def delete_user(
 
 
 @router.post("/{user_id}/addresses", status_code=HTTPStatus.CREATED)
-async def add_address(request: NewAddressRequest, user: PathUser, services: InjectedServices) -> AddressList:
+async def add_user_address(request: NewAddressRequest, user: PathUser, services: InjectedServices) -> AddressList:
     """Add an address to a user. Idempotent."""
     return AddressList(addresses=list(await services.accounts.add_alias(user.id, request.address)))
 
 
 @router.delete("/{user_id}/addresses/{address:path}")
-async def remove_address(address: PathAddress, user: PathUser, services: InjectedServices) -> AddressList:
+async def remove_user_address(address: PathAddress, user: PathUser, services: InjectedServices) -> AddressList:
     """Remove an address of a user; the primary one stays. Returns the others."""
     return AddressList(addresses=list(await services.accounts.remove_alias(user.id, address)))
 
