@@ -19,7 +19,7 @@ Make = Callable[[Upload, Key], Awaitable[SentEmail]]
 
 
 async def _caller(request: Request, response: Response, principal: Writer, services: InjectedServices) -> Caller:
-    """The author. Raises HTTPException for a user without an address, whom an issuer's token has made."""
+    """The author. Raises HTTPException for a user without an address, as a token can make one."""
     if not principal.user.address:
         raise HTTPException(HTTPStatus.CONFLICT, "you have no address to write from: an administrator gives you one")
     return Caller(request, response, services, principal)
