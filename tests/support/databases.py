@@ -59,6 +59,12 @@ def postgres_database(postgres_server: Server, postgres_template: str) -> Iterat
     yield from _copied(postgres_server, postgres_template)
 
 
+@pytest.fixture(scope="module")
+def postgres_queue(postgres_server: Server, postgres_template: str) -> Iterator[str]:
+    """A PostgreSQL database for the tests of a module that send mail: a queue has no tenants."""
+    yield from _copied(postgres_server, postgres_template)
+
+
 @pytest.fixture
 def empty_postgres_url(postgres_server: Server) -> Iterator[str]:
     """A PostgreSQL database without a schema."""

@@ -23,6 +23,10 @@ class EventParser:
         self._rest = b""
         self._fields: dict[str, str] = {}
 
+    def reconnect(self) -> None:
+        """Discard an event that is not complete, because its connection has ended."""
+        self._rest, self._fields = b"", {}
+
     def feed(self, octets: bytes) -> Iterator[ServerSentEvent]:
         """The events that are complete."""
         *lines, self._rest = (self._rest + octets).split(b"\n")

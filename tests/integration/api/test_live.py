@@ -52,6 +52,7 @@ READ_EVENTS = 700  # before the restart: fewer than there are in a round
 async def following(client: httpx.AsyncClient, parser: EventParser) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
     """The events of a stream that resumes where the parser is."""
     headers = {"Last-Event-ID": parser.last_id} if parser.last_id else {}
+    parser.reconnect()
     async with client.stream("GET", EVENTS, headers=headers) as response:
         assert response.status_code == 200
         chunks = response.aiter_raw()

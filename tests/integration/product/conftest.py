@@ -7,11 +7,11 @@ import pytest
 from tests.integration.product.accounts import Account
 from tests.integration.product.scenario import run_scenario
 from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS, ScenarioResults
-from tests.support.databases import postgres_database, postgres_server, postgres_template
+from tests.support.databases import postgres_database, postgres_queue, postgres_server, postgres_template
 from tests.support.product import Product
 from tests.support.telemetry.receiver import OtlpReceiver
 
-__all__ = ["postgres_database", "postgres_server", "postgres_template"]
+__all__ = ["postgres_database", "postgres_queue", "postgres_server", "postgres_template"]
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.xdist_group("product-api-sending")
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def sending(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """A product that queues mail for other servers, which it cannot reach."""
-    database = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
+    database = request.getfixturevalue("postgres_queue") if request.param == "postgres" else None
     folder = tmp_path_factory.mktemp("sending")
     settings = {
         "Relay__Enabled": "true",

@@ -58,7 +58,7 @@ def relaying(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sink: Smarthost
 ) -> Iterator[Product]:
     """A product that may send mail elsewhere."""
-    database = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
+    database = request.getfixturevalue("postgres_queue") if request.param == "postgres" else None
     folder = tmp_path_factory.mktemp("relaying")
     settings = {
         "Relay__Enabled": "true",

@@ -63,7 +63,7 @@ def attempted(seen: Received) -> dict[tuple[str, str, str], float]:
 def test_metrics_tell_what_became_of_mail(
     request: pytest.FixtureRequest, tmp_path: Path, sink: Smarthost, database: str
 ) -> None:
-    url = request.getfixturevalue("postgres_database") if database == "postgres" else None
+    url = request.getfixturevalue("postgres_queue") if database == "postgres" else None
     with CheckedReceiver() as receiver:
         with relaying(tmp_path, sink, receiver.endpoint, url) as product:
             product.start()

@@ -30,7 +30,7 @@ def sink() -> Iterator[Sink]:
 @pytest.fixture(scope="module", params=DATABASES)
 def limited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Product]:
     """A product that may send mail elsewhere, to few recipients."""
-    database = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
+    database = request.getfixturevalue("postgres_queue") if request.param == "postgres" else None
     settings = {
         "Relay__Enabled": "true",
         "Relay__Smarthost": f"127.0.0.1:{sink.port}",
