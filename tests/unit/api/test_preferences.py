@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from relate_mailstore.types import AccountId
 from tests.unit.api.clients import PREFERENCES, create_client, expect_problem
 
+JSON = {"Content-Type": "application/json"}
 DEFAULTS = {
     "theme": "system",
     "displayDensity": "comfortable",
@@ -89,3 +90,11 @@ async def test_preferences_are_the_users_own(app: FastAPI, client: httpx.AsyncCl
     await client.put(PREFERENCES, json={"theme": "dark"})
     async with create_client(app, "bob") as other:
         assert (await other.get(PREFERENCES)).json() == DEFAULTS
+
+
+async def test_a_number_of_emails_is_an_integer_in_any_spelling_of_json(client: httpx.AsyncClient) -> None:
+    chosen = await client.put(PREFERENCES, content=b'{"emailsPerPage": 25.0}', headers=JSON)
+    assert (chosen.status_code, chosen.json()["emailsPerPage"]) == (200, 25)
+    for number in (b"25.5", b"true", b'"25"'):
+        response = await client.put(PREFERENCES, content=b'{"emailsPerPage": ' + number + b"}", headers=JSON)
+        expect_problem(response, 422)

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 from pydantic.alias_generators import to_camel
 
-from relate_api.schemas import RequestModel
+from relate_api.schemas import IS_NUMBER, RequestModel
 
 Theme = Literal["light", "dark", "system"]
 Density = Literal["compact", "comfortable", "spacious"]
 Sort = Literal["receivedAt-desc", "receivedAt-asc", "subject-asc", "subject-desc", "from-asc", "from-desc"]
 Frequency = Literal["daily", "weekly"]
-EmailsPerPage = Annotated[int, Field(strict=True, ge=10, le=100)]
+EmailsPerPage = Annotated[int, Field(ge=10, le=100), IS_NUMBER]
 
 _TIME_CHARACTERS = len("09:00:00")
 
