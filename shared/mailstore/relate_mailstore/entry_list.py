@@ -160,7 +160,7 @@ class EntryList(Sequence[Entry]):
         return cast("list[Uid]", [*chain.from_iterable(compress(uids, mask) for uids, mask in masks if 1 in mask)])
 
     def uids_of(self, message_ids: Iterable[MessageId]) -> Mapping[MessageId, Sequence[Uid]]:
-        """The UIDs of messages, of those that are here. Reads the ids of all entries, but makes no entry."""
+        """The UIDs of those messages that the list has. Reads all message ids, and creates no `Entry`."""
         wanted = {message_id.bytes: message_id for message_id in message_ids}
         found: dict[MessageId, list[Uid]] = {}
         for leaf in self._leaves:

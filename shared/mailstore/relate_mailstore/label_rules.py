@@ -25,7 +25,7 @@ _SUFFIX_CHARACTERS = 6  # of a keyword that must differ from others: `_` and a n
 
 
 def label_id(account_id: AccountId, keyword: str) -> LabelId:
-    """The id of a keyword's label, the same for every spelling, whether or not the label is stored."""
+    """The id of a keyword's label, stored or not; it does not depend on the keyword's case."""
     return LabelId(uuid5(_NAMESPACE, f"{account_id} {key_of(keyword)}"))
 
 

@@ -30,8 +30,8 @@ class Services:
     """The stores and the authenticator that endpoints use.
 
     `allows_plaintext` decides whether a client may send a key over its connection. `submission` are the rules by which
-    messages are sent, `content` is the memory for those that are being received. `tracing` is for what outlasts a
-    request.
+    messages are sent, `content` is the memory for those that are being received. `tracing` makes the spans
+    of streams, which outlast their request.
     """
 
     store: MailStore

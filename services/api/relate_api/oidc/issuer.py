@@ -93,7 +93,7 @@ class Issuer:
         await self._fetches.share(_DISCOVERY_PATH, self._fetch)
 
     async def _fetch(self) -> None:
-        """Fetch the keys; a failure is logged, and leaves those that are known."""
+        """Fetch the keys; if that fails, log it and keep the known keys."""
         self._tried = self._clock()
         try:
             document = await self._get(self._authority + _DISCOVERY_PATH)

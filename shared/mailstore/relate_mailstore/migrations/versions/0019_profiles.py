@@ -39,7 +39,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Forget them: preferences are the defaults, and nobody sends from an address of another domain."""
+    """Drop the tables: preferences become the defaults, and claimed addresses are lost."""
     op.drop_table("claim_codes")
     op.drop_table("claimed_addresses")
     op.drop_table("preferences")
