@@ -5,11 +5,9 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
     Integer,
-    Row,
     bindparam,
     delete,
     func,
@@ -48,6 +46,7 @@ from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key
 from relate_accounts.profile_ports import ProfileStore
 from relate_accounts.profile_sql import SqlProfileStore
 from relate_accounts.removal import BLOCK_PERIOD
+from relate_accounts.rows import to_key, to_user
 from relate_accounts.schema import (
     UtcDateTime,
     addresses,
@@ -60,6 +59,8 @@ from relate_accounts.schema import (
 )
 from relate_accounts.sql_database import AccountsDatabase
 from relate_accounts.types import ApiKey, Domain, DomainKey, Identity, NewKey, Revoked, Scope, User, UserId
+from relate_accounts.web_session_sql import SqlWebSessionStore
+from relate_accounts.web_sessions import WebSessionStore
 
 _HASH_SECRET, _ENVELOPE_SECRET = "api-key-hash", "envelope-id"  # the names of rows
 _SECRET_OCTETS = 32
@@ -155,6 +156,7 @@ class SqlAccountStore(AccountsDatabase):
         self._hash_secret = hash_secret
         self._now = now
         self.profiles: ProfileStore = SqlProfileStore(engine, now)
+        self.web_sessions: WebSessionStore = SqlWebSessionStore(engine)
 
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
@@ -163,7 +165,7 @@ class SqlAccountStore(AccountsDatabase):
         owned = [canonical_address(text) for text in (address, *aliases)]
         row = {"address": owned[0], "display_name": display_name, "quota": quota, "created": self._now()}
         async with self._transaction() as connection:
-            user = _user((await connection.execute(insert(users).returning(users), row)).one())
+            user = to_user((await connection.execute(insert(users).returning(users), row)).one())
             await self._add_addresses(connection, user.id, list(dict.fromkeys(owned)))
         return user
 
@@ -262,25 +264,25 @@ class SqlAccountStore(AccountsDatabase):
     async def users(self) -> Sequence[User]:
         """See `ports.AccountStore`."""
         # Sorted here: collations differ from one database to the next.
-        return sorted(map(_user, await self._read(select(users))), key=lambda user: user.address)
+        return sorted(map(to_user, await self._read(select(users))), key=lambda user: user.address)
 
     async def users_after(self, user_id: UserId, limit: int) -> Sequence[User]:
         """See `ports.AccountStore`."""
-        return [_user(row) for row in await self._read(_USERS_AFTER, user_id=user_id, limit=limit)]
+        return [to_user(row) for row in await self._read(_USERS_AFTER, user_id=user_id, limit=limit)]
 
     async def user(self, user_id: UserId) -> User:
         """See `ports.AccountStore`."""
         rows = await self._read(_USER, user_id=user_id)
         if not rows:
             raise UserNotFound("no user has that id")
-        return _user(rows[0])
+        return to_user(rows[0])
 
     async def user_by_identity(self, identity: Identity) -> User:
         """See `ports.AccountStore`."""
         rows = await self._read(_USER_BY_IDENTITY, issuer=identity.issuer, subject=identity.subject)
         if not rows:
             raise UserNotFound("no user has that identity")
-        return _user(rows[0])
+        return to_user(rows[0])
 
     async def add_identity(self, identity: Identity, address: str = "", display_name: str = "") -> User:
         """See `ports.AccountStore`."""
@@ -288,7 +290,7 @@ class SqlAccountStore(AccountsDatabase):
         try:
             async with self._transaction() as connection:
                 row = {"address": _NO_ADDRESS, "display_name": display_name, "created": self._now()}
-                user = _user((await connection.execute(insert(users).returning(users), row)).one())
+                user = to_user((await connection.execute(insert(users).returning(users), row)).one())
                 identified = {"issuer": identity.issuer, "subject": identity.subject, "user_id": user.id}
                 added = await connection.execute(
                     self._insert_once(oidc_identities), {**identified, "created": self._now()}
@@ -310,7 +312,7 @@ class SqlAccountStore(AccountsDatabase):
             rows = []
         if not rows:
             raise UserNotFound("no user has that address")
-        return _user(rows[0])
+        return to_user(rows[0])
 
     async def addresses(self, user_id: UserId) -> Sequence[str]:
         """See `ports.AccountStore`."""
@@ -341,11 +343,11 @@ class SqlAccountStore(AccountsDatabase):
         async with self._transaction() as connection:
             await self._check_key_limit(connection, user_id)
             row = (await connection.execute(insert(api_keys).returning(api_keys), key)).one()
-        return NewKey(_key(row), secret)
+        return NewKey(to_key(row), secret)
 
     async def keys(self, user_id: UserId) -> Sequence[ApiKey]:
         """See `ports.AccountStore`."""
-        return [_key(row) for row in await self._read(_KEYS, user_id=user_id)]
+        return [to_key(row) for row in await self._read(_KEYS, user_id=user_id)]
 
     async def revoke_key(self, user_id: UserId, key_id: int) -> ApiKey:
         """See `ports.AccountStore`."""
@@ -359,7 +361,7 @@ class SqlAccountStore(AccountsDatabase):
             row = (await connection.execute(revoke)).one_or_none()
         if row is None:
             raise KeyNotFound("no such key of this user")
-        return _key(row)
+        return to_key(row)
 
     async def revoked_since(self, moment: datetime) -> Revoked:
         """See `ports.AccountStore`."""
@@ -372,7 +374,7 @@ class SqlAccountStore(AccountsDatabase):
     async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
         """See `ports.AccountStore`."""
         rows = await self._read(_KEYS_BY_PREFIX, prefix=prefix)
-        return [(_key(row), row._mapping[api_keys.c.hash], _user(row)) for row in rows]
+        return [(to_key(row), row._mapping[api_keys.c.hash], to_user(row)) for row in rows]
 
     async def hash_secret(self) -> bytes:
         """See `ports.AccountStore`. The first process creates it; all others read it."""
@@ -446,7 +448,7 @@ class SqlAccountStore(AccountsDatabase):
             row = (await connection.execute(change)).one_or_none()
         if row is None:
             raise UserNotFound("no user has that id")
-        return _user(row)
+        return to_user(row)
 
     async def _take_if_free(self, connection: AsyncConnection, user_id: UserId, canonical: str) -> bool:
         """Add an address to the user of a new identity, if its domain is local, and it is and was of no user."""
@@ -489,30 +491,3 @@ class SqlAccountStore(AccountsDatabase):
         async with self._transaction() as connection:
             await connection.execute(self._insert_once(schema.secrets), row)
             return bytes((await connection.execute(_SECRET, {"name": name})).scalar_one())
-
-
-def _user(row: Row[Any]) -> User:
-    columns = row._mapping
-    return User(
-        id=UserId(columns[users.c.id]),
-        address=columns[users.c.address],
-        display_name=columns[users.c.display_name],
-        created=columns[users.c.created],
-        quota=columns[users.c.quota],
-        disabled=columns[users.c.disabled],
-    )
-
-
-def _key(row: Row[Any]) -> ApiKey:
-    columns = row._mapping
-    return ApiKey(
-        id=columns[api_keys.c.id],
-        user_id=UserId(columns[api_keys.c.user_id]),
-        name=columns[api_keys.c.name],
-        prefix=columns[api_keys.c.prefix],
-        scopes=frozenset(map(Scope, columns[api_keys.c.scopes].split())),
-        created=columns[api_keys.c.created],
-        expires=columns[api_keys.c.expires],
-        revoked=columns[api_keys.c.revoked],
-        last_used=columns[api_keys.c.last_used],
-    )
