@@ -38,7 +38,7 @@ async def read_inline_images(raw: RawMessage, index: MessageIndex, html: str) ->
 
 def _content_id(header: bytes) -> str:
     """The Content-ID of a part (RFC 2392) without its brackets."""
-    values = (field.value for field in header_fields(header) if field.name.lower() == b"content-id")
+    values = (field.value for field in header_fields(header, 0, len(header)) if field.name.lower() == b"content-id")
     return next(values, b"").decode("ascii", "replace").strip().removeprefix("<").removesuffix(">")
 
 

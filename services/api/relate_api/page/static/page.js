@@ -47,7 +47,7 @@
   }
 
   const live = document.getElementById("live");
-  if (live && window.EventSource) {
+  if (live?.hasAttribute("hx-get") && window.EventSource) {
     const events = new EventSource("/events");
     for (const kind of ["new", "changed", "removed", "reset"]) events.addEventListener(kind, refreshSoon);
     window.addEventListener("pagehide", () => events.close());

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, HTTPException, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Response
 from fastapi.responses import RedirectResponse
 
 from relate_api.access.dependencies import InjectedServices
@@ -46,7 +46,6 @@ router = APIRouter(route_class=PageRoute)
 
 @router.post("/messages/actions")
 async def change_messages(
-    request: Request,
     visitor: WritingVisitor,
     services: InjectedServices,
     action: Annotated[Action, Form()],
@@ -64,8 +63,6 @@ async def change_messages(
         await _move(store, account_id, message_ids, mailbox)
     elif message_ids:
         await _delete(store, account_id, message_ids)
-    if "hx-request" in request.headers:
-        return Response(status_code=HTTPStatus.NO_CONTENT)
     return RedirectResponse(own_path(back), HTTPStatus.SEE_OTHER)
 
 

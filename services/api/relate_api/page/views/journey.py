@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from relate_api.access.dependencies import InjectedServices
 from relate_api.journeys.reading import read_journey
+from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.page.context import InjectedPage
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
@@ -34,7 +35,7 @@ WORDS = {
 }
 TONES = {
     **dict.fromkeys(("refused", "bounced", "expired", "cancelled"), "bad"),
-    **dict.fromkeys(("deferred", "held", "queued", "received"), "waiting"),
+    **dict.fromkeys(("deferred", "held", "queued"), "waiting"),
     **dict.fromkeys(("delivered", "relayed", "read", "appended"), "good"),
 }
 """How a step or an end state is marked; all others are neutral."""
@@ -51,6 +52,7 @@ async def show_journey(
         request,
         "journey.html",
         visitor,
+        mailboxes=await count_mailboxes(services.store, visitor.principal.account_id),
         journey=await read_journey(email_id, visitor.principal, services),
         jaeger_url=page.jaeger_url.rstrip("/"),
         words=WORDS,

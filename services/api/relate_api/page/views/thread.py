@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from relate_api.access.dependencies import InjectedServices
 from relate_api.emails.threads import read_thread
+from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.visitors import ReadingVisitor
@@ -21,4 +22,10 @@ async def show_thread(
     services: InjectedServices,
 ) -> Response:
     """Show the messages of a thread, oldest first."""
-    return render(request, "thread.html", visitor, messages=await read_thread(thread_id, visitor.principal, services))
+    return render(
+        request,
+        "thread.html",
+        visitor,
+        messages=await read_thread(thread_id, visitor.principal, services),
+        mailboxes=await count_mailboxes(services.store, visitor.principal.account_id),
+    )
