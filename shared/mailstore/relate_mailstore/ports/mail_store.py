@@ -18,9 +18,6 @@ class MailStore(RawStore, SearchStore, LiveStore, MailboxStore, MessageStore, Pr
 
     # --- Accounts
 
-    async def provision(self, account_id: AccountId) -> None:
-        """Create INBOX and the special-use mailboxes (RFC 6154) of an account. Idempotent."""
-
     async def usage(self, account_id: AccountId) -> int:
         """The octets of all mailboxes of an account."""
 

@@ -9,6 +9,9 @@ from relate_mailstore.types import INBOX, AccountId, Mailbox, MailboxId, ModSeq,
 class MailboxStore(Protocol):
     """The mailboxes and subscriptions of accounts. Every method may raise StoreUnavailable."""
 
+    async def provision(self, account_id: AccountId) -> None:
+        """Create INBOX and the special-use mailboxes (RFC 6154) of an account. Idempotent."""
+
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
         """A mailbox by name (INBOX in any case). Raises MailboxNotFound.
 
