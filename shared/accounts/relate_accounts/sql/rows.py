@@ -1,15 +1,26 @@
-"""Users and keys from the rows of queries, which may have the columns of several tables."""
+"""Rows of users and keys as values, and the lock of a user."""
 
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from relate_accounts.errors import UserNotFound
 from relate_accounts.schema import api_keys, users
 from relate_accounts.types import ApiKey, Scope, User, UserId
 
+NO_ADDRESS = ""  # of a user who has none
+_LOCK_USER = select(users.c.id).where(users.c.id == bindparam("user_id")).with_for_update()
 
-def to_user(row: Row[Any]) -> User:
-    """The user of a row that has the columns of `users`."""
+
+async def lock_user(connection: AsyncConnection, user_id: UserId) -> None:
+    """Lock the row of a user, so that concurrent calls cannot exceed a limit. Raises UserNotFound."""
+    if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
+        raise UserNotFound("no user has that id")
+
+
+def parse_user(row: Row[Any]) -> User:
+    """The user of a row that has the columns of `users`, perhaps beside others."""
     columns = row._mapping
     return User(
         id=UserId(columns[users.c.id]),
@@ -21,8 +32,8 @@ def to_user(row: Row[Any]) -> User:
     )
 
 
-def to_key(row: Row[Any]) -> ApiKey:
-    """The key of a row that has the columns of `api_keys`."""
+def parse_key(row: Row[Any]) -> ApiKey:
+    """The key of a row that has the columns of `api_keys`, perhaps beside others."""
     columns = row._mapping
     return ApiKey(
         id=columns[api_keys.c.id],

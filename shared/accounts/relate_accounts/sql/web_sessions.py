@@ -4,14 +4,12 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from relate_accounts.errors import UserNotFound
-from relate_accounts.rows import to_key, to_user
 from relate_accounts.schema import api_keys, users, web_sessions
-from relate_accounts.sql_database import AccountsDatabase
+from relate_accounts.sql.database import AccountsDatabase
+from relate_accounts.sql.rows import lock_user, parse_key, parse_user
 from relate_accounts.types import Scope, UserId
 from relate_accounts.web_sessions import MAX_SESSIONS_PER_USER, FoundSession, WebSession
 
-_LOCK_USER = select(users.c.id).where(users.c.id == bindparam("user_id")).with_for_update()
 _FIND = (
     select(web_sessions, users, api_keys)
     .join(users, users.c.id == web_sessions.c.user_id)
@@ -44,8 +42,7 @@ class SqlWebSessionStore(AccountsDatabase):
             "used": session.used,
         }
         async with self._transaction() as connection:
-            if (await connection.execute(_LOCK_USER, {"user_id": session.user_id})).one_or_none() is None:
-                raise UserNotFound("no user has that id")
+            await lock_user(connection, session.user_id)
             await connection.execute(insert(web_sessions), row)
             await connection.execute(oldest)
 
@@ -64,7 +61,7 @@ class SqlWebSessionStore(AccountsDatabase):
             created=columns[web_sessions.c.created],
             used=columns[web_sessions.c.used],
         )
-        return FoundSession(session, to_user(rows[0]), None if session.key_id is None else to_key(rows[0]))
+        return FoundSession(session, parse_user(rows[0]), None if session.key_id is None else parse_key(rows[0]))
 
     async def touch(self, token_hash: bytes, used: datetime) -> None:
         """See `web_sessions.WebSessionStore`."""
