@@ -50,7 +50,8 @@ def find_routes(app: FastAPI) -> dict[str, Dependencies]:
 def required_scopes(dependant: Dependencies) -> frozenset[Scope]:
     """The scopes of the `ScopeRequirement` among the dependencies."""
     dependencies = dependant.dependencies if dependant else []
-    own = [item.call.scopes for item in dependencies if isinstance(item.call, ScopeRequirement)]
+    calls: list[Any] = [item.call for item in dependencies]
+    own = [call.scopes for call in calls if isinstance(call, ScopeRequirement)]
     return frozenset().union(*own, *map(required_scopes, dependencies))
 
 
@@ -338,8 +339,10 @@ async def test_a_session_opens_the_routes_of_the_scopes_of_its_key_only(
 async def test_a_form_without_the_secret_of_the_session_changes_nothing(
     world: MemoryBackend, app: FastAPI, alice: AccountId, route: str
 ) -> None:
-    session = await signed_in(world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "k", Scope))
-    other = await signed_in(world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "l", Scope))
+    session = await signed_in(
+        world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "k", list(Scope))
+    )
+    other = await signed_in(world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "l", list(Scope)))
     for csrf in ("", "guessed", other.csrf):
         response = await visit(app, route, Session(session.token, csrf), await own_values(world, route, UserId(alice)))
         assert response.status_code == 403
@@ -352,7 +355,9 @@ async def test_a_form_without_the_secret_of_the_session_changes_nothing(
 async def test_the_page_shows_another_users_mail_as_one_that_does_not_exist(
     world: MemoryBackend, app: FastAPI, alice: AccountId, bob: AccountId, route: str
 ) -> None:
-    session = await signed_in(world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "k", Scope))
+    session = await signed_in(
+        world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "k", list(Scope))
+    )
     values = await own_values(world, route, UserId(bob))
     foreign = await visit(app, route, session, values)
     missing = await visit(app, route, session, {**values, **MISSING})

@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -103,7 +104,7 @@ async def test_an_answer_that_this_browser_has_not_requested_is_refused(flow: Fl
     [{"nonce": "other"}, {"nonce": None}, {"aud": AUDIENCE}, {"iss": "https://other.invalid"}, {"exp": 1}, {"sub": ""}],
     ids=str,
 )
-async def test_a_token_for_another_purpose_begins_no_session(flow: Flow, claims: dict[str, object]) -> None:
+async def test_a_token_for_another_purpose_begins_no_session(flow: Flow, claims: dict[str, Any]) -> None:
     await flow.begin()
     flow.issuer.answer = {"id_token": flow.issuer.token(**{"aud": CLIENT, "nonce": flow.nonce, **claims})}
     assert (await flow.come_back()).status_code == 403
@@ -117,7 +118,7 @@ async def test_a_token_that_another_key_has_signed_begins_no_session(flow: Flow)
 
 
 @pytest.mark.parametrize("answer", [{}, {"id_token": 7}, {"error": "invalid_grant"}], ids=str)
-async def test_an_answer_without_a_token_begins_no_session(flow: Flow, answer: dict[str, object]) -> None:
+async def test_an_answer_without_a_token_begins_no_session(flow: Flow, answer: dict[str, Any]) -> None:
     await flow.begin()
     flow.issuer.answer = answer
     assert (await flow.come_back()).status_code == 403

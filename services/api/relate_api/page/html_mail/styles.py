@@ -15,7 +15,7 @@ _PROPERTIES = re.compile(
     r"|border(?:-(?:top|right|bottom|left))?(?:-(?:color|style|width|radius))?)"
 )
 # Words, numbers, colours and quoted names; of functions only those of colours. No escapes, which would hide others.
-_VALUE = re.compile(r"(?:[\w\s.,#%!+'\"-]|(?:rgb|hsl)a?\([\d\s.,%/]*+\))++", re.IGNORECASE | re.ASCII)
+_VALUE = re.compile(r"(?:(?:rgb|hsl)a?\([\d\s.,%/]*+\)|[\w\s.,#%!+'\"-])++", re.IGNORECASE | re.ASCII)
 
 
 def safe_style(style: str) -> str:
