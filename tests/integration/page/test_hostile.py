@@ -11,7 +11,7 @@ from tests.integration.product.accounts import Account
 from tests.support.hostile_html import HOSTILE_HTML, HOSTILE_TEXTS, RAN, TRACKER
 from tests.support.product import Product
 
-SETTLED = "() => new Promise(done => setTimeout(done, 50))"
+SETTLED_MILLISECONDS = 50
 """Handlers of images, animations and frames run in a later turn of the browser's loop."""
 
 
@@ -27,7 +27,7 @@ async def bare(browser: Browser) -> Visit:
 
 async def show(visit: Visit, html: str) -> None:
     await visit.page.set_content(html, wait_until="domcontentloaded")
-    await visit.page.evaluate(SETTLED)
+    await visit.page.wait_for_timeout(SETTLED_MILLISECONDS)
 
 
 async def test_the_corpus_does_run_where_nothing_protects(bare: Visit) -> None:
@@ -68,7 +68,7 @@ async def test_hostile_mail_runs_nothing_in_the_page(product: Product, alice: Ac
     for path in paths:
         for view in (path, path.replace("messages", "threads"), f"{path}/html", f"{path}/journey", f"{path}/source"):
             await page.goto(visit.url + view)
-            await page.evaluate(SETTLED)
+            await page.wait_for_timeout(SETTLED_MILLISECONDS)
         assert visit.foreign_requests() == []
     assert RAN not in visit.console
     assert (visit.dialogs, visit.errors) == ([], [])
@@ -101,7 +101,7 @@ async def test_no_other_site_frames_the_page(product: Product, visit: Visit, pat
     document = f'<iframe src="{visit.url}{path}"></iframe>'
     await visit.page.context.route(other, lambda route: route.fulfill(body=document, content_type="text/html"))
     await visit.page.goto(other)
-    await visit.page.evaluate(SETTLED)
+    await visit.page.wait_for_timeout(SETTLED_MILLISECONDS)
     assert any("frame-ancestors" in line or "X-Frame-Options" in line for line in visit.console)
 
 

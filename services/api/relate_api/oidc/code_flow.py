@@ -66,7 +66,7 @@ class CodeFlow:
         return Begun(f"{endpoint}{'&' if '?' in endpoint else '?'}{query}", state, nonce, verifier)
 
     async def finish(self, code: str, nonce: str, verifier: str) -> Granted:
-        """The login of the person for whom the issuer has made a code. Raises FlowFailed, AccountsUnavailable."""
+        """The login of the person of a code that the issuer has made. Raises FlowFailed, AccountsUnavailable."""
         token = await self._redeem(code, verifier)
         try:
             granted = await self._logins.find_person(token, self._settings.client_id, nonce)

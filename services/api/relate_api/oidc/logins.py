@@ -67,7 +67,7 @@ class OidcLogins:
         return Granted(user, None, KEY_NAME, GRANTED, cache_hit=True, expires=datetime.fromtimestamp(expires, UTC))
 
     async def find_person(self, id_token: str, client_id: str, nonce: str) -> Granted | None:
-        """The login of the person whom an ID token for this client names (OIDC Core §3.1.3.7); None for a disabled one.
+        """The login of the person that an ID token for this client names (OIDC Core §3.1.3.7); None for a disabled one.
 
         It does not expire with the token, which only tells who has signed in. Raises TokenInvalid, IssuerUnavailable,
         AccountsUnavailable.

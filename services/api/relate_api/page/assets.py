@@ -48,7 +48,7 @@ async def get_page_script() -> FileResponse:
 
 @router.get("/static/htmx.min.js")
 async def get_page_htmx() -> FileResponse:
-    """Get htmx."""
+    """Get the script htmx."""
     return _file("htmx.min.js")
 
 

@@ -22,7 +22,7 @@ _JOINERS = "\u200c\u200d"
 _URL = re.compile(r"https?://[^\s<>\"'`]++")
 _TRAILING = ".,;:!?)]}"
 _SIZES = ("B", "kB", "MB", "GB")
-_STEP = 1000
+_STEP_OCTETS = 1000
 
 
 def one_line(text: object, default: str = "") -> str:
@@ -46,8 +46,8 @@ def plain_text(text: str) -> Markup:
 def file_size(octets: int) -> str:
     """A size as people read it: `46 kB`."""
     value, unit = float(octets), 0
-    while value >= _STEP - 0.5 and unit < len(_SIZES) - 1:
-        value, unit = value / _STEP, unit + 1
+    while value >= _STEP_OCTETS - 0.5 and unit < len(_SIZES) - 1:
+        value, unit = value / _STEP_OCTETS, unit + 1
     return f"{value:.0f} {_SIZES[unit]}" if unit == 0 or value >= 10 else f"{value:.1f} {_SIZES[unit]}"
 
 

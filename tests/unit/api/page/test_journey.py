@@ -38,7 +38,7 @@ async def test_steps_are_shown_in_order_with_links_to_their_traces(
     assert "&lt;b&gt;INBOX" in page
 
 
-async def test_a_message_without_events_says_so(
+async def test_a_journey_without_events_is_explained(
     world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
 ) -> None:
     message_id = (await world.store.deliver(delivery(alice, raw=simple()))).message_id

@@ -55,7 +55,7 @@ async def finish_issuer_sign_in(
     code: Parameter = "",
     state: Parameter = "",
 ) -> Response:
-    """Begin a session of the person whom the issuer names."""
+    """Begin a session of the person that the issuer names."""
     flow = _flow(page)
     expected, _, rest = (read_cookie(request, ISSUER) or "").partition(".")
     nonce, _, verifier = rest.partition(".")
