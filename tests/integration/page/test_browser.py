@@ -31,7 +31,7 @@ async def test_a_person_reads_and_moves_mail(product: Product, alice: Account, v
     await expect(page.get_by_role("link", name="https://example.org/")).to_be_visible()
     await expect(page.get_by_role("button", name="Mark as unread")).to_be_visible()  # it was marked as read by now
     await page.get_by_role("link", name="Journey").click()
-    await expect(page.get_by_text("Delivered", exact=True)).to_be_visible()
+    await expect(page.locator(".steps").get_by_text("Delivered", exact=True)).to_be_visible()
     await expect(page.get_by_role("link", name="Trace").first).to_have_attribute(
         "href", re.compile("http://127.0.0.1:16686/trace/[0-9a-f]{32}")
     )
