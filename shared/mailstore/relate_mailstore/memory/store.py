@@ -35,7 +35,7 @@ from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.memory.requests import MemoryRequests
 from relate_mailstore.memory.sending import MemorySending
 from relate_mailstore.memory.suppressions import MemorySuppressions
-from relate_mailstore.memory.webhooks import MemoryWebhooks
+from relate_mailstore.memory.webhooks import MemoryPushSubscriptions, MemoryWebhooks
 from relate_mailstore.polling import poll
 from relate_mailstore.queue_types import Outgoing, SendingLimit
 from relate_mailstore.quota import check_quota, octets_by_account
@@ -78,8 +78,8 @@ from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:
-    """`MailStore` in memory, without persistence, with its `queue`, `events`, `suppressions`, `labels`, `filters` and
-    `webhooks`.
+    """`MailStore` in memory, without persistence, with its `queue`, `events`, `suppressions`, `labels`, `filters`,
+    `webhooks` and `pushes`.
 
     `index` computes the index of a message at delivery. `clock` returns the time of the queue, in seconds since the
     epoch.
@@ -98,6 +98,7 @@ class MemoryMailStore:
         self._listeners = ChangeListeners()
         self._outcomes = MemoryOutcomes(self._listeners.notify)
         self.webhooks = MemoryWebhooks(clock)
+        self.pushes = MemoryPushSubscriptions(self.webhooks)
         self.events = MemoryEventLog(event_rules or EventRules(), clock, self._tell_subscribers)
         self.suppressions = MemorySuppressions(clock)
         self.labels = MemoryLabels(self._account)

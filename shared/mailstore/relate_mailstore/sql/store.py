@@ -1,7 +1,7 @@
 """`SqlMailStore`: the mail store on SQLite and PostgreSQL. A façade: it wires the parts together and delegates.
 
 Its `queue` is the `QueueStore` of the same database, `events` the `EventLog`, `suppressions` the `Suppressions`,
-`labels` the `Labels`, `filters` the `Filters`, `webhooks` the `Webhooks`.
+`labels` the `Labels`, `filters` the `Filters`, `webhooks` the `Webhooks`, `pushes` the `PushSubscriptions`.
 
 `open_store` is the entry point: it starts the background tasks and stops them in order.
 """
@@ -33,8 +33,10 @@ from relate_mailstore.sql.driver.dialects import POSTGRESQL
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 from relate_mailstore.sql.driver.engine import database_file
 from relate_mailstore.sql.driver.session_connection import SessionConnection
+from relate_mailstore.sql.due_changes import QUEUE_CHANNEL, WEBHOOK_CHANNEL, open_changes
 from relate_mailstore.sql.events.log import SqlEventLog
 from relate_mailstore.sql.events.outcomes import SqlOutcomes
+from relate_mailstore.sql.events.push_subscriptions import SqlPushSubscriptions
 from relate_mailstore.sql.events.webhooks import SqlWebhooks
 from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.filters.store import SqlFilters
@@ -42,7 +44,6 @@ from relate_mailstore.sql.labels.store import SqlLabels
 from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, MaildropLocks, hold_maildrop
 from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.notices.postgres import PostgresNotices
-from relate_mailstore.sql.notices.queue_changes import FileQueueChanges, PostgresQueueChanges, QueueChanges
 from relate_mailstore.sql.notices.sqlite import FileNotices
 from relate_mailstore.sql.queue.store import SqlQueueStore
 from relate_mailstore.sql.read import changes, message_list
@@ -168,7 +169,10 @@ class SqlMailStore:
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
         self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
         self._outcomes = SqlOutcomes(database, self._committer.run_without_notice, clock)
-        self.webhooks = SqlWebhooks(database, self._committer.run_without_notice, clock)
+        self._queue_changes = open_changes(self._side or database_file(engine), QUEUE_CHANNEL)
+        self._webhook_changes = open_changes(self._side or database_file(engine), WEBHOOK_CHANNEL)
+        self.webhooks = SqlWebhooks(database, self._committer.run_without_notice, self._webhook_changes, clock)
+        self.pushes = SqlPushSubscriptions(database, self._committer.run_without_notice, clock)
         self.suppressions = SqlSuppressions(database, self._committer.run_without_notice, clock)
         self._requests = Requests(database, self._committer.run_without_notice, clock)
         self.labels = SqlLabels(database, self._committer.run_without_notice, self.set_flags)
@@ -183,9 +187,6 @@ class SqlMailStore:
         }
         self._upkeep = Upkeep(self._texts.make_some, daily, lambda: freshness.notice_count, supervisor)
         # Outgoing mail.
-        self._queue_changes: QueueChanges = (
-            PostgresQueueChanges(self._side) if self._side else FileQueueChanges(database_file(engine))
-        )
         self.queue = SqlQueueStore(
             database,
             self._committer,
@@ -203,7 +204,7 @@ class SqlMailStore:
             self._usage.on_commit,
             self._generations.on_commit,
             self._evict_removed,
-            self._queue_changes.on_commit,
+            self._wake_due,
             self.events.on_commit,
         ):
             self._committer.on_commit(observer)
@@ -242,6 +243,7 @@ class SqlMailStore:
         await self._committer.close()
         await self._notices.close()
         self._queue_changes.close()
+        self._webhook_changes.close()
         if self._side:
             await self._side.close()
         await self._database.close()
@@ -543,6 +545,12 @@ class SqlMailStore:
 
     def _telling(self) -> Telling:
         return Telling(self._writer, self._changed_by())
+
+    def _wake_due(self, committed: Committed[Any]) -> None:
+        if committed.queue_changed:
+            self._queue_changes.wake()
+        if committed.announced.has_deliveries:
+            self._webhook_changes.wake()
 
     def _evict_removed(self, committed: Committed[Any]) -> None:
         if removal := committed.removal:
