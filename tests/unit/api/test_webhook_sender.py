@@ -1,9 +1,14 @@
 """What is posted to a webhook: signed, in order, repeated after a failure, and never to an inner address."""
 
 import asyncio
+import json
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 import standardwebhooks
@@ -21,7 +26,7 @@ from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
 from relate_supervisor import Supervisor
 from tests.support.memory_backend import MemoryBackend
-from tests.support.webhook_receiver import SECONDS, receiving
+from tests.support.webhook_receiver import SECONDS, Posted, receiving
 from tests.unit.api.clients import PUSH_KEY
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -98,6 +103,34 @@ async def test_what_is_posted_is_verified_by_the_library_of_the_specification(sy
     assert posted.fields["content-type"] == "application/json"
     with pytest.raises(standardwebhooks.WebhookVerificationError):
         standardwebhooks.Webhook(make_secret()).verify(posted.body, posted.fields)
+
+
+NODE = shutil.which("node")
+PROGRAM = Path(__file__).parents[2] / "node" / "verify.mjs"
+needs_node = pytest.mark.skipif(
+    NODE is None or not (PROGRAM.parent / "node_modules").exists(),
+    reason="node, or its packages, are not installed: npm ci --prefix tests/node",
+)
+
+
+async def run_node(secret: str, posted: Posted) -> subprocess.CompletedProcess[str]:
+    """Verify what was posted with the JavaScript library of the specification."""
+    webhook = json.dumps({"secret": secret, "body": posted.body.decode(), "fields": posted.fields})
+    command = partial(subprocess.run, [NODE, PROGRAM], input=webhook, capture_output=True, text=True, timeout=SECONDS)
+    return await asyncio.to_thread(command)
+
+
+@needs_node
+async def test_what_is_posted_is_verified_by_the_library_for_javascript(system: System) -> None:
+    async with receiving() as receiver, system.sending():
+        webhook = await system.add(receiver.url)
+        system.tell("zoë@example.net")
+        posted = await receiver.next()
+    verified = await run_node(webhook.secret, posted)
+    assert json.loads(verified.stdout or "null") == json.loads(posted.body), verified.stderr
+    refused = await run_node(make_secret(), posted)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "No matching signature" in refused.stderr
 
 
 async def test_after_a_rotation_both_secrets_verify_for_a_day(system: System) -> None:
