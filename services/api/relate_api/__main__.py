@@ -16,6 +16,7 @@ from relate_api.app import create_app
 from relate_api.config import ApiSettings, CorsSettings, OidcSettings
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
+from relate_api.live import Streams
 from relate_api.oidc import Issuer, OidcLogins
 from relate_api.push.message import PushTexts
 from relate_api.push.request import PushRequests
@@ -28,6 +29,7 @@ from relate_mailstore.types import AccountId
 from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
+from relate_service.statistics import ExportedStatistics
 from relate_service.workers import run, stop_requested
 from relate_submission.config import SmtpSettings
 from relate_submission.routing import LocalOnly, Relaying
@@ -85,13 +87,26 @@ async def serve_api(
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
     async with (
-        _webhook_sender(settings, resources, push_key, client),
+        _webhook_sender(settings, resources, push_key, client) as sender,
+        _exported(resources, app.state.streams, sender),
         ApiServer(app, settings, certificate, resources.supervisor) as ports,
     ):
         try:
             yield ports
         finally:
             app.state.streams.close()  # they would last as long as the server waits for requests
+
+
+@asynccontextmanager
+async def _exported(resources: Resources, streams: Streams, sender: WebhookSender) -> AsyncIterator[None]:
+    """Export the numbers of streams and webhooks within the block."""
+    statistics = ExportedStatistics("api.statistics", resources.webhooks.statistics, resources.supervisor)
+    resources.telemetry.observe_streams(streams)
+    resources.telemetry.observe_webhooks(sender.results, statistics.take)
+    try:
+        yield
+    finally:
+        await statistics.close()
 
 
 def _webhook_sender(

@@ -62,7 +62,7 @@ def settle(attempts: int, reply: WebhookReply, jitter: float, *, is_push: bool =
     status = reply.status
     if status is not None and 200 <= status < 300:
         return Settled(WebhookState.DELIVERED, 0.0, DisabledReason.NONE)
-    if status == HTTPStatus.GONE or (is_push and status == HTTPStatus.NOT_FOUND):  # RFC 8030 §7.3
+    if _is_gone(status, is_push):
         return Settled(WebhookState.FAILED, 0.0, DisabledReason.GONE)
     if is_push and refuses_push(status):
         return Settled(WebhookState.FAILED, 0.0, DisabledReason.NONE)
@@ -71,6 +71,17 @@ def settle(attempts: int, reply: WebhookReply, jitter: float, *, is_push: bool =
     pause = RETRY_SECONDS[attempts - 1] * (1 + JITTER_RATIO * jitter)
     asked = min(reply.retry_after, MAX_RETRY_AFTER_SECONDS)
     return Settled(WebhookState.PENDING, max(pause, asked), DisabledReason.NONE)
+
+
+def result_of(reply: WebhookReply, *, is_push: bool) -> str:
+    """The result of an attempt, for metrics: a class of statuses, `gone`, or `none` without a reply."""
+    if _is_gone(reply.status, is_push):
+        return "gone"
+    return "none" if reply.status is None else f"{reply.status // 100}xx"
+
+
+def _is_gone(status: int | None, is_push: bool) -> bool:
+    return status == HTTPStatus.GONE or (is_push and status == HTTPStatus.NOT_FOUND)  # RFC 8030 §7.3
 
 
 def refuses_push(status: int | None) -> bool:

@@ -7,6 +7,7 @@ attempted again, with the same id, when the lease ends.
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
@@ -16,7 +17,7 @@ from relate_api.webhooks.signing import signed_fields
 from relate_mailstore.errors import StoreError
 from relate_mailstore.ports import Webhooks
 from relate_mailstore.wakes import Alarm
-from relate_mailstore.webhook_rules import MAX_ERROR_CHARACTERS, settle
+from relate_mailstore.webhook_rules import MAX_ERROR_CHARACTERS, result_of, settle
 from relate_mailstore.webhook_types import ClaimedWebhook, DisabledReason, Webhook, WebhookDelivery, WebhookReply
 from relate_outbound.client import Limits, OutboundClient, OutboundError, Response
 from relate_supervisor import Supervisor, Work
@@ -59,6 +60,8 @@ class WebhookSender:
         self._traceparent = traceparent
         self._clock = clock
         self._attempts: set[asyncio.Task[None]] = set()
+        self.results: Counter[tuple[str, str]] = Counter()
+        """The attempts since the start, by kind (`webhook` or `push`) and result (`result_of`)."""
         self._alarm = Alarm(webhooks.changes, clock)
 
     async def __aenter__(self) -> "WebhookSender":
@@ -107,11 +110,13 @@ class WebhookSender:
 
     async def _attempt(self, claimed: ClaimedWebhook) -> None:
         webhook, delivery, _ = claimed
-        with self._supervisor.tracing.work("api.webhooks.attempt") as span:
+        name = "api.push.attempt" if webhook.is_push else "api.webhooks.attempt"
+        with self._supervisor.tracing.work(name) as span:
             span.link(delivery.origin)
             span.set(_ATTEMPT, delivery.attempts + 1)
             try:
                 reply = await self._post(claimed, span)
+                self.results["push" if webhook.is_push else "webhook", result_of(reply, is_push=webhook.is_push)] += 1
                 jitter = random.random()  # noqa: S311 - no secret
                 settled = settle(delivery.attempts + 1, reply, jitter, is_push=webhook.is_push)
                 if settled.disabled and not webhook.is_push:
