@@ -41,7 +41,7 @@ class ApiSettings(ServiceSettings):
     webhook_private_destinations: PrivateDestinations = PrivateDestinations.REFUSE
     """Whether webhooks and push services may be at addresses that are not globally routable. Users choose the URLs."""
     push_contact: str = Field(default="", pattern=r"^((mailto:|https:/{2})[!-~]+)?$", max_length=500)
-    """Where operators of push services reach whoever runs this server; without it, its postmaster."""
+    """The URL at which push services reach the operator of this server; without it, its postmaster."""
 
 
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")

@@ -1,4 +1,4 @@
-"""When a delivery to a webhook or a push subscription is attempted again, and what is told. Pure."""
+"""When a delivery to a webhook or a push subscription is attempted again, and which events it has. Pure."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -85,7 +85,7 @@ def _is_gone(status: int | None, is_push: bool) -> bool:
 
 
 def refuses_push(status: int | None) -> bool:
-    """Whether a push service refuses a message for good: a repetition of the same request would be refused again."""
+    """Whether a push service refuses a message permanently: a repetition of the same request would be refused again."""
     return status is not None and 400 <= status < 500 and status not in _TEMPORARY
 
 

@@ -1,7 +1,7 @@
 """Webhooks: URLs that are told of events, and the deliveries that wait for them.
 
-A browser's push subscription is a webhook with keys, at the browser's push service: what is told, and how it is
-repeated, is the same; what is posted differs.
+A browser's push subscription is a webhook with keys, at the browser's push service: both have the same events and
+retries; the request differs.
 """
 
 from dataclasses import dataclass, field

@@ -22,7 +22,7 @@ from tests.support.memory_backend import MemoryBackend
 from tests.support.webhook_receiver import SECONDS, Receiver, receiving
 from tests.unit.api.test_webhook_sender import System
 
-RAW = b"From: Ann Example <ann@example.net>\r\nSubject: Lunch at noon?\r\n\r\nThe body is told to no one.\r\n"
+RAW = b"From: Ann Example <ann@example.net>\r\nSubject: Lunch at noon?\r\n\r\nThe body stays here.\r\n"
 
 
 class Pushes(System):
@@ -125,7 +125,7 @@ async def test_the_longest_texts_fit(system: Pushes, text: str) -> None:
 
 
 @pytest.mark.parametrize("status", [404, 410])
-async def test_a_subscription_that_is_gone_is_removed_and_no_one_is_told(system: Pushes, status: int) -> None:
+async def test_a_subscription_that_is_gone_is_removed_without_a_notice(system: Pushes, status: int) -> None:
     async with receiving(status) as service, system.sending():
         await system.subscribe(service)
         await system.deliver()
