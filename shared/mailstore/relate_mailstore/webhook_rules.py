@@ -54,6 +54,10 @@ class Settled(NamedTuple):
     disabled: DisabledReason
 
 
+UNNEEDED = Settled(WebhookState.DELIVERED, 0.0, DisabledReason.NONE)
+"""Of a delivery that is not attempted, because its message was read or removed meanwhile."""
+
+
 def settle(attempts: int, reply: WebhookReply, jitter: float, *, is_push: bool = False) -> Settled:
     """What follows from the reply to an attempt, after `attempts` of the delivery. `jitter` is between 0 and 1.
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -13,7 +13,7 @@ from relate_api.push.message import PushTexts
 from relate_api.push.request import TTL_SECONDS
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.identifiers import generate_message_ids
-from relate_mailstore.types import AccountId, Delivery, Destination
+from relate_mailstore.types import AccountId, Delivery, Destination, Flag, FlagChange
 from relate_mailstore.webhook_rules import RETRY_SECONDS
 from relate_mailstore.webhook_types import Webhook, WebhookDelivery, WebhookEvent
 from relate_outbound.addresses import PrivateDestinations
@@ -94,15 +94,37 @@ async def test_a_browser_is_told_of_returned_mail_and_not_of_sent_mail(system: P
     assert (told["type"], told["data"]) == ("bounced", {"recipient": "dave@example.net", "reason": "bounced"})
 
 
-async def test_a_message_that_was_removed_is_told_without_its_subject(system: Pushes) -> None:
+async def read(system: Pushes) -> None:
+    (entry,) = (await system.world.store.snapshot(system.alice)).entries
+    await system.world.store.flag_message(system.alice, entry.message_id, FlagChange(add=Flag.SEEN))
+
+
+async def throw_away(system: Pushes) -> None:
+    mailbox = await system.world.store.mailbox(system.alice)
+    (entry,) = (await system.world.store.snapshot(system.alice)).entries
+    await system.world.store.move(system.alice, mailbox.id, [entry.uid], "Trash")
+
+
+async def remove(system: Pushes) -> None:
+    (entry,) = (await system.world.store.snapshot(system.alice)).entries
+    await system.world.store.delete_message(system.alice, entry.message_id)
+
+
+@pytest.mark.parametrize("change", [read, throw_away, remove])
+async def test_a_message_that_needs_no_attention_is_not_pushed(
+    system: Pushes, change: Callable[[Pushes], Awaitable[None]]
+) -> None:
     async with receiving(201) as service:
         await system.subscribe(service)
         await system.deliver()
-        (entry,) = (await system.world.store.snapshot(system.alice)).entries
-        await system.world.store.expunge(system.alice, (await system.world.store.mailbox(system.alice)).id, [entry.uid])
-        async with system.sending():
+        await change(system)
+        following = await system.deliver()
+        async with system.sending() as sender:
             told = SOME_BROWSER.read((await service.next()).body)
-    assert "subject" not in told["data"]
+            await system.reach(lambda: sender.results["push", "2xx"] > 0)
+        assert service.posted.empty()
+    assert told["data"]["id"] == following
+    assert sender.results == {("push", "2xx"): 1}
 
 
 @pytest.mark.parametrize("text", ["\N{PILE OF POO}" * 500, "\x01" * 500, '"' * 500, "\ud800" * 500])
@@ -121,6 +143,7 @@ async def test_the_longest_texts_fit(system: Pushes, text: str) -> None:
         None,
     )
     written = await PushTexts(system.world.store, system.world.accounts)(system.alice, delivery)
+    assert written is not None
     assert len(written) * 5 / 4 < MAX_TEXT_OCTETS
 
 

@@ -11,8 +11,10 @@ from relate_mailstore.webhook_types import Webhook, WebhookDelivery
 TTL_SECONDS = 24 * 3600
 """How long a push service keeps a message for a browser that is not connected: what is older is no news."""
 
-Write = Callable[[AccountId, WebhookDelivery], Awaitable[bytes]]
-"""Writes the text of a delivery."""
+Request = tuple[Mapping[str, str], bytes]
+"""The fields and the content of a POST."""
+Write = Callable[[AccountId, WebhookDelivery], Awaitable[bytes | None]]
+"""Writes the text of a delivery; None if there is nothing to send."""
 
 
 class PushRequests:
@@ -23,11 +25,16 @@ class PushRequests:
         self._write = write
         self._clock = clock
 
-    async def __call__(self, subscription: Webhook, delivery: WebhookDelivery) -> tuple[Mapping[str, str], bytes]:
-        """The fields and the content of a delivery's request. Raises StoreUnavailable, AccountsUnavailable."""
+    async def __call__(self, subscription: Webhook, delivery: WebhookDelivery) -> Request | None:
+        """The request of a delivery; None if there is nothing to send.
+
+        Raises StoreUnavailable, AccountsUnavailable.
+        """
         if subscription.keys is None:
             raise ValueError("a webhook has no keys")
-        now, text = self._clock(), await self._write(subscription.account_id, delivery)
+        text, now = await self._write(subscription.account_id, delivery), self._clock()
+        if text is None:
+            return None
         fields = {
             "Content-Type": "application/octet-stream",
             "Content-Encoding": "aes128gcm",

@@ -17,7 +17,7 @@ from relate_api.webhooks.signing import signed_fields
 from relate_mailstore.errors import StoreError
 from relate_mailstore.ports import Webhooks
 from relate_mailstore.wakes import Alarm
-from relate_mailstore.webhook_rules import MAX_ERROR_CHARACTERS, result_of, settle
+from relate_mailstore.webhook_rules import MAX_ERROR_CHARACTERS, UNNEEDED, result_of, settle
 from relate_mailstore.webhook_types import ClaimedWebhook, DisabledReason, Webhook, WebhookDelivery, WebhookReply
 from relate_outbound.client import Limits, OutboundClient, OutboundError, Response
 from relate_supervisor import Supervisor, Work
@@ -34,8 +34,10 @@ log = structlog.get_logger(__name__)
 
 Tell = Callable[[Webhook, DisabledReason], Awaitable[None]]
 """Tells the owner of a webhook that it was disabled."""
-ComposePush = Callable[[Webhook, WebhookDelivery], Awaitable[tuple[Mapping[str, str], bytes]]]
-"""Makes the fields and the content of a request to a push service. Raises StoreUnavailable, AccountsUnavailable."""
+Request = tuple[Mapping[str, str], bytes]
+"""The fields and the content of a POST."""
+ComposePush = Callable[[Webhook, WebhookDelivery], Awaitable[Request | None]]
+"""Makes a request to a push service; None if none is needed. Raises StoreUnavailable, AccountsUnavailable."""
 
 
 class WebhookSender:
@@ -115,8 +117,11 @@ class WebhookSender:
             span.link(delivery.origin)
             span.set(_ATTEMPT, delivery.attempts + 1)
             try:
-                reply = await self._post(claimed, span)
-                self.results["push" if webhook.is_push else "webhook", result_of(reply, is_push=webhook.is_push)] += 1
+                request = await (self._compose_push if webhook.is_push else self._compose)(webhook, delivery)
+                if request is None:
+                    await self._webhooks.settle(claimed, WebhookReply(None), UNNEEDED)
+                    return
+                reply = await self._post(webhook, request, span)
                 jitter = random.random()  # noqa: S311 - no secret
                 settled = settle(delivery.attempts + 1, reply, jitter, is_push=webhook.is_push)
                 if settled.disabled and not webhook.is_push:
@@ -126,20 +131,23 @@ class WebhookSender:
             except (StoreError, AccountsUnavailable) as error:
                 log.warning("webhooks.failed", error=str(error))  # repeated when the lease ends
 
-    async def _post(self, claimed: ClaimedWebhook, span: Work) -> WebhookReply:
-        webhook, delivery, _ = claimed
-        fields, content = await (self._compose_push if webhook.is_push else self._compose)(webhook, delivery)
+    async def _post(self, webhook: Webhook, request: Request, span: Work) -> WebhookReply:
+        fields, content = request
         try:
             response = await self._client.send(
                 "POST", webhook.settings.url, fields=fields, content=content, limits=LIMITS
             )
         except OutboundError as error:
-            return WebhookReply(None, str(error)[:MAX_ERROR_CHARACTERS])
-        span.set(_STATUS, response.status)
-        return WebhookReply(response.status, retry_after=_retry_after(response))
+            reply = WebhookReply(None, str(error)[:MAX_ERROR_CHARACTERS])
+        else:
+            span.set(_STATUS, response.status)
+            reply = WebhookReply(response.status, retry_after=_retry_after(response))
+        kind = "push" if webhook.is_push else "webhook"
+        self.results[kind, result_of(reply, is_push=webhook.is_push)] += 1
+        return reply
 
-    async def _compose(self, webhook: Webhook, delivery: WebhookDelivery) -> tuple[Mapping[str, str], bytes]:
-        """The fields and the content of a request to a webhook."""
+    async def _compose(self, webhook: Webhook, delivery: WebhookDelivery) -> Request:
+        """The request to a webhook."""
         fields = {"Content-Type": "application/json", **signed_fields(webhook, delivery, self._clock())}
         if traceparent := self._traceparent():
             fields["traceparent"] = traceparent
