@@ -232,28 +232,3 @@ class MemoryWebhooks:
         if stored is None or stored.webhook.account_id != account_id or stored.webhook.is_push is not is_push:
             raise WebhookNotFound("there is no such webhook")
         return stored
-
-
-class MemoryPushSubscriptions:
-    """`PushSubscriptions` beside the webhooks of the same store."""
-
-    def __init__(self, webhooks: MemoryWebhooks) -> None:
-        self._webhooks = webhooks
-        self._key = ""
-
-    async def subscribe(self, account_id: AccountId, endpoint: str, keys: PushKeys) -> Webhook:
-        """Create a subscription, or give it new keys."""
-        return self._webhooks.subscribe(account_id, endpoint, keys)
-
-    async def of_account(self, account_id: AccountId) -> Sequence[Webhook]:
-        """The subscriptions of an account."""
-        return self._webhooks.pushes(account_id)
-
-    async def remove(self, account_id: AccountId, subscription_id: WebhookId) -> None:
-        """Remove a subscription."""
-        self._webhooks.unsubscribe(account_id, subscription_id)
-
-    async def server_key(self, new: str) -> str:
-        """See `PushSubscriptions.server_key`."""
-        self._key = self._key or new
-        return self._key

@@ -12,11 +12,12 @@ from relate_mailstore.memory.events import MemoryEventLog
 from relate_mailstore.memory.filters import MemoryFilters
 from relate_mailstore.memory.labels import MemoryLabels
 from relate_mailstore.memory.outcomes import MemoryOutcomes
+from relate_mailstore.memory.push_subscriptions import MemoryPushSubscriptions
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.requests import MemoryRequests
 from relate_mailstore.memory.sending import MemorySending
 from relate_mailstore.memory.suppressions import MemorySuppressions
-from relate_mailstore.memory.webhooks import MemoryPushSubscriptions, MemoryWebhooks
+from relate_mailstore.memory.webhooks import MemoryWebhooks
 from relate_mailstore.types import Delivery, Receipt
 
 
