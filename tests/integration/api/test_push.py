@@ -14,7 +14,7 @@ from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
 from relate_submission.config import SmtpSettings
 from tests.integration.api.api_server import HOST, open_resources
-from tests.support.browser import SOME_BROWSER
+from tests.support.push_browser import SOME_BROWSER
 from tests.support.databases import (
     database_url,
     postgres_server,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relate_accounts.types import Scope
-from tests.support.browser import SOME_BROWSER
+from tests.support.push_browser import SOME_BROWSER
 
 READ = frozenset({Scope.API_READ, Scope.APP})
 WRITE = frozenset({Scope.API_WRITE, Scope.APP})

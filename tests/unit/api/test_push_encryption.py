@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 
 from relate_api.push.encryption import BLOCK_OCTETS, MAX_MESSAGE_OCTETS, MAX_TEXT_OCTETS, Fresh, encrypt, parse_keys
 from relate_api.push.vapid import TOKEN_SECONDS, VapidKey, make_key
-from tests.support.browser import SOME_BROWSER, Browser, decode, encode
+from tests.support.push_browser import SOME_BROWSER, Browser, decode, encode
 
 BROWSER = SOME_BROWSER
 
