@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from relate_api.page.shown import MAX_LINE_CHARACTERS, MAX_LINKS, file_size, mailbox_label, moment, one_line, plain_text
+from relate_api.page.views import changes
 from relate_mailstore.types import AccountId, Flag, MessageId
 from tests.support.factories import delivery, multipart, simple
 from tests.support.hostile_html import HOSTILE_TEXTS, SCRIPT
@@ -287,3 +288,12 @@ def test_times_and_mailboxes_are_shown_without_a_script_too() -> None:
     assert moment(time) == '<time datetime="2026-11-30T09:30:02.000+00:00">2026-11-30 09:30 UTC</time>'
     assert moment(None) == ""
     assert [mailbox_label(name) for name in ("INBOX", "Work/2026")] == ["Inbox", "Work/2026"]
+
+
+async def test_the_stream_of_changes_ends_after_a_while(
+    visitor: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "STREAM_SECONDS", 0.0)
+    response = await visitor.get("/events")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
