@@ -33,6 +33,7 @@ def written(html: str) -> str:
         ("a &lt; b & c &unknown; &#x41;<3", "a &lt; b &amp; c &amp;unknown; A&lt;3"),
         ("a<!-- <p> --!>b<!-->c<!doctype html>d<?x?>e<!-- f", "abcde"),
         ("<style><p></style>a<script>b</scripty></script>c<title>d", "ac"),
+        ("İİ<style>a</STYLE>b", "İİb"),
         ("<x-y>a</x-y><o:p>b</o:p>", "ab"),
     ],
 )

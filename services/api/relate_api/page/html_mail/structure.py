@@ -16,6 +16,7 @@ _VOID = frozenset({"br", "col", "hr", "img", "wbr"})
 _RAW = frozenset(
     {"script", "style", "title", "textarea", "iframe", "noscript", "noembed", "noframes", "xmp", "template"}
 )
+_RAW_ENDS = {name: re.compile(f"</{name}", re.IGNORECASE | re.ASCII) for name in _RAW}
 _BLOCKS = frozenset(
     {
         "address", "article", "aside", "blockquote", "center", "dd", "details", "dir", "div", "dl", "dt", "figcaption",
@@ -89,7 +90,6 @@ def balance(html: str, attributes: Mapping[str, set[str]], tags: frozenset[str])
     """The HTML with these elements and attributes only; `attributes` are by element, those of all by `*`."""
     writer, position = _Writer(), 0
     text = html.replace("\0", "")
-    lowered = None
     while (start := text.find("<", position)) >= 0:
         writer.pieces.append(_as_text(text[position:start]))
         found = _TAG.match(text, start)
@@ -99,9 +99,8 @@ def balance(html: str, attributes: Mapping[str, set[str]], tags: frozenset[str])
         name, end = found[2].lower(), found.end()
         shown, position = _read_attributes(text, end, attributes.get("*", set()) | attributes.get(name, set()))
         if name in _RAW and not found[1]:
-            lowered = text.lower() if lowered is None else lowered
-            ended = lowered.find(f"</{name}", position)
-            position = len(text) if ended < 0 else ended
+            ended = _RAW_ENDS[name].search(text, position)
+            position = ended.start() if ended else len(text)
         elif name in tags and found[1]:
             writer.close(name)
         elif name in tags:
