@@ -11,12 +11,15 @@ from fastapi import FastAPI
 
 from relate_accounts.clock import utc_now
 from relate_accounts.types import DomainKey, Identity, Scope, UserId
+from relate_api.autoconfig.mta_sts import policy_record
+from relate_api.installation import Installation, MtaStsSettings
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.queue_types import Outgoing, OutgoingRecipient, QueueFilter
 from relate_mailstore.types import INBOX, AccountId, Delivery
+from relate_wire.published import Endpoint
 from tests.support.factories import delivery, simple
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import EMAILS, create_client, expect_problem
+from tests.unit.api.clients import EMAILS, create_api, create_client, expect_problem
 
 ADMIN = "/api/admin"
 USERS, DOMAINS, QUEUE = f"{ADMIN}/users", f"{ADMIN}/domains", f"{ADMIN}/queue"
@@ -217,8 +220,30 @@ async def test_domains_are_added_once_and_listed_with_their_keys(
     listed = {domain["name"]: domain for domain in (await admin.get(DOMAINS)).json()["items"]}
     assert listed.keys() == {"xn--bcher-kva.example", "example.org", "example.net"}
     assert listed["example.org"]["keys"][0].items() >= {"selector": "s", "records": records}.items()
+    (dkim,) = [line for line in listed["example.org"]["dnsRecords"] if "_domainkey" in line]
+    assert dkim == 's._domainkey.example.org. IN TXT "v=DKIM1; p=abc"'
     assert (listed["example.org"]["added"], listed["example.org"]["addresses"]) == (None, 1)
     expect_problem(await admin.post(DOMAINS, json={"name": "no domain"}), 422)
+
+
+async def test_a_domain_has_the_records_of_what_is_served(world: MemoryBackend, alice: AccountId) -> None:
+    smtp, unreached = Endpoint("mx.example.org", None, 465), Endpoint("localhost", None, None)
+    installation = Installation(
+        smtp, unreached, unreached, mta_sts=MtaStsSettings(), smarthost=True, api=Endpoint("www.example.org", 80, 443)
+    )
+    await world.accounts.create_key(UserId(alice), "root", [Scope.ADMIN], secret="root")
+    async with create_client(create_api(world, installation=installation), "root") as admin:
+        (domain,) = [each for each in (await admin.get(DOMAINS)).json()["items"] if each["name"] == "example.net"]
+    assert domain["dnsRecords"] == [
+        "example.net. IN MX 10 mx.example.org.",
+        'example.net. IN TXT "v=spf1 mx ?all"',
+        '_dmarc.example.net. IN TXT "v=DMARC1; p=none; rua=mailto:postmaster@example.net"',
+        "_submissions._tcp.example.net. IN SRV 0 1 465 mx.example.org.",
+        "autoconfig.example.net. IN CNAME www.example.org.",
+        "_autodiscover._tcp.example.net. IN SRV 0 1 443 www.example.org.",
+        "mta-sts.example.net. IN CNAME www.example.org.",
+        f'_mta-sts.example.net. IN TXT "{policy_record(MtaStsSettings(), "mx.example.org")}"',
+    ]
 
 
 # --- the queue
