@@ -345,6 +345,27 @@ async def test_events_of_all_users_are_listed_and_filtered(
         expect_problem(await admin.get(EVENTS, params=wrong), 422)
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_pages_of_events_have_each_event_once_although_some_have_the_same_time(
+    world: MemoryBackend, admin: httpx.AsyncClient, limit: int
+) -> None:
+    times = [0.1 + 1_800_000_000 + second for second in (0, 1, 1, 1, 2, 3, 3)]
+    world.store.events.refused(
+        [Event(EventName.REFUSED, time, client=f"192.0.2.{number}") for number, time in enumerate(times)]
+    )
+    await world.store.events.flush()
+    listed, cursor = list[str](), None
+    while True:
+        asked: dict[str, Any] = {"limit": limit, "event": "refused"} | ({} if cursor is None else {"cursor": cursor})
+        page = (await admin.get(EVENTS, params=asked)).json()
+        listed += [event["client"] for event in page["items"]]
+        if (cursor := page["nextCursor"]) is None:
+            break
+    assert sorted(listed) == [f"192.0.2.{number}" for number in range(len(times))]
+    newest_first = [times[int(client.rpartition(".")[2])] for client in listed]
+    assert newest_first == sorted(times, reverse=True)
+
+
 # --- suppressions
 
 
