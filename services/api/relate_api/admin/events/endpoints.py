@@ -33,7 +33,7 @@ async def list_events(
 
 
 async def _whole_times(log: EventLog, query: EventQuery, found: Sequence[Event]) -> Sequence[Event]:
-    """Without the oldest event, which is of the next page, and with all events of a time, because a cursor is a time."""
+    """Without the oldest event, which is of the next page, and with all events of a time: a cursor is a time."""
     following, *page = found
     oldest = page[0].time
     if following.time != oldest:
