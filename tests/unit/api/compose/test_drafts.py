@@ -128,7 +128,7 @@ async def test_a_draft_is_shown_with_its_text_and_its_blind_copies(client: httpx
     draft = await create(client, bcc=[{"address": "carol@example.net"}])
     shown = (await client.get(f"{DRAFTS}/{draft}")).json()
     assert (shown["id"], shown["subject"], shown["textBody"]) == (draft, "Hello", "A text.\r\n")
-    assert [each["address"] for each in shown["bcc"]] == ["carol@example.net"]
+    assert [each["address"] for each in shown["recipients"] if each["type"] == "Bcc"] == ["carol@example.net"]
 
 
 @pytest.mark.parametrize(
