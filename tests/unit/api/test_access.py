@@ -28,10 +28,10 @@ from relate_mailstore.queue_types import Outgoing, OutgoingRecipient, QueueFilte
 from relate_mailstore.suppression_types import Suppression, SuppressionSource
 from relate_mailstore.types import AccountId, Delivery, Flag, NewMessage
 from relate_mailstore.webhook_types import NewWebhook, WebhookEvent
-from tests.support.push_browser import SOME_BROWSER
 from tests.support.factories import delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend
 from tests.support.oidc_issuer import AUDIENCE, OidcIssuer
+from tests.support.push_browser import SOME_BROWSER
 from tests.unit.api.clients import create_api, create_client, expect_problem
 from tests.unit.api.expected_access import EXPECTED, PUBLIC, UNKNOWN, Expected
 
