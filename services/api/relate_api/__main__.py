@@ -70,7 +70,7 @@ async def serve_api(
     is read from the environment. `client` posts to webhooks and push services, instead of one by the settings. Raises
     OSError if a port cannot be bound, CertificateError, ConfigurationError, StoreUnavailable.
     """
-    installation = installation or load_installation(smtp_settings, relays=resources.relay.enabled)
+    installation = installation or load_installation(smtp_settings, settings, resources.relay)
     code_flow = None
     if installation.oidc.is_enabled:
         logins = oidc_logins(installation.oidc, resources.accounts, resources.store)

@@ -112,6 +112,7 @@ EXPECTED: dict[str, Expected] = {
     "GET /api/journeys": Expected(READ | ADMIN),
     "GET /api/drafts": Expected(READ),
     "POST /api/drafts": Expected(WRITE, {"subject": "Lunch"}),
+    "GET /api/drafts/{draft_id}": Expected(READ),
     "PUT /api/drafts/{draft_id}": Expected(WRITE, {"subject": "Dinner"}),
     "DELETE /api/drafts/{draft_id}": Expected(WRITE),
     "POST /api/drafts/{draft_id}/send": Expected(WRITE),
