@@ -7,6 +7,7 @@ from relate_telemetry import relay_names
 from relate_telemetry.names import (
     CLIENT_WAIT,
     GROUP_COMMIT_WAIT,
+    INJECTED_FAULT,
     LIVE_EVENTS,
     RELAY_DESTINATION,
     RELAY_FAILURE,
@@ -398,6 +399,7 @@ def _command(protocol: ProtocolName, placement: Placement) -> SpanType:
             keys.octets_received,
             keys.octets_sent,
             CLIENT_WAIT,
+            INJECTED_FAULT,
             *FAILURE,
         ),
     )
