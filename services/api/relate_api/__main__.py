@@ -13,6 +13,7 @@ from relate_accounts.types import User
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import ApiSettings, CorsSettings, OidcSettings
+from relate_api.developers import Developers
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
 from relate_api.oidc import Issuer, OidcLogins
@@ -41,12 +42,13 @@ async def serve_api(
     installation: Installation | None = None,
     cors: CorsSettings = CorsSettings(),  # noqa: B008 - frozen
     client: OutboundClient | None = None,
+    developers: Developers | None = None,
 ) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
     Of SMTP's settings it takes those of submission, so that both accept the same messages. Without an `installation` it
-    is read from the environment. `client` posts to webhooks, instead of one by the settings. Raises OSError if a port
-    cannot be bound, CertificateError, ConfigurationError.
+    is read from the environment. `client` posts to webhooks, instead of one by the settings; `developers` adds
+    the routes of the developers' mode. Raises OSError if a port cannot be bound, CertificateError, ConfigurationError.
     """
     installation = installation or load_installation(smtp_settings, relays=resources.relay.enabled)
     if installation.oidc.is_enabled:
@@ -74,6 +76,7 @@ async def serve_api(
         origins=cors.allowed_origins,
         requests_per_minute=settings.requests_per_minute,
         max_streams=settings.max_streams,
+        for_developers=developers,
     )
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
@@ -85,6 +88,8 @@ async def serve_api(
             yield ports
         finally:
             app.state.streams.close()  # they would last as long as the server waits for requests
+            if developers is not None:
+                developers.waiters.close()
 
 
 def _webhook_sender(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from relate import database_discovery
 from relate.database_discovery import DiscoveredDatabase
+from relate.dev.settings import DevSettings
 from relate.output import print_note
 from relate_api.config import ApiSettings, CorsSettings, OidcSettings
 from relate_api.installation import MtaStsSettings
@@ -28,6 +29,7 @@ SECTIONS: tuple[type[SectionLike], ...] = (
     OidcSettings,
     CorsSettings,
     JaegerSettings,
+    DevSettings,
 )
 
 
@@ -47,6 +49,7 @@ class Settings:
     oidc: OidcSettings = field(default_factory=lambda: load(OidcSettings))
     cors: CorsSettings = field(default_factory=lambda: load(CorsSettings))
     jaeger: JaegerSettings = field(default_factory=lambda: load(JaegerSettings))
+    dev: DevSettings = field(default_factory=lambda: load(DevSettings))
     discovered: DiscoveredDatabase | None = None
 
 
@@ -59,6 +62,14 @@ def load_server_settings(*, verbose: bool = False) -> Settings:
     return replace(settings, shared=replace(settings.shared, telemetry=telemetry))
 
 
+def load_dev_settings(database: str) -> Settings:
+    """Load the settings of `relate dev`, which uses `database` if no setting names one. Raises ConfigurationError."""
+    _check()
+    if is_set(DatabaseSettings, "default_connection", os.environ):
+        return Settings()
+    return Settings(shared=ResourceSettings(database=DatabaseSettings(default_connection=database)))
+
+
 def load_command_settings() -> Settings:
     """Load the settings of an administration command; prints a discovered database. Raises ConfigurationError."""
     settings = _load(serving=False)
@@ -68,13 +79,18 @@ def load_command_settings() -> Settings:
 
 
 def _load(*, serving: bool) -> Settings:
-    log_to_console()
-    suspects = check_names(SECTIONS, os.environ)
-    if suspects and WORKER_VARIABLE not in os.environ:  # the parent process has printed this
-        print_note(f"ignored: {', '.join(suspects)}; a setting has two underscores between section and name")
+    _check()
     if is_set(DatabaseSettings, "default_connection", os.environ):
         return Settings()
     discovered = database_discovery.discover(serving=serving)
     return Settings(
         shared=ResourceSettings(database=DatabaseSettings(default_connection=discovered.url)), discovered=discovered
     )
+
+
+def _check() -> None:
+    """Log to the console, and check the names of the variables. Raises ConfigurationError."""
+    log_to_console()
+    suspects = check_names(SECTIONS, os.environ)
+    if suspects and WORKER_VARIABLE not in os.environ:  # the parent process has printed this
+        print_note(f"ignored: {', '.join(suspects)}; a setting has two underscores between section and name")
