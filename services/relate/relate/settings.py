@@ -2,6 +2,8 @@
 
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
 
 from relate import database_discovery
 from relate.database_discovery import DiscoveredDatabase
@@ -18,6 +20,7 @@ from relate_service.console import log_to_console
 from relate_service.resources import SHARED_SECTIONS, ResourceSettings
 from relate_service.workers import WORKER_VARIABLE
 from relate_submission.config import SmtpSettings
+from relate_wire.config import ServiceSettings
 
 SECTIONS: tuple[type[SectionLike], ...] = (
     *SHARED_SECTIONS,
@@ -31,6 +34,9 @@ SECTIONS: tuple[type[SectionLike], ...] = (
     JaegerSettings,
     DevSettings,
 )
+
+
+S = TypeVar("S", bound=ServiceSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,23 @@ def load_server_settings(*, verbose: bool = False) -> Settings:
     return replace(settings, shared=replace(settings.shared, telemetry=telemetry))
 
 
-def load_dev_settings(database: str) -> Settings:
-    """Load the settings of `relate dev`, which uses `database` if no setting names one. Raises ConfigurationError."""
+def load_dev_settings(folder: Path) -> Settings:
+    """Load the settings of `relate dev`: database and certificates are in `folder`, unless settings name others.
+
+    Raises ConfigurationError.
+    """
     _check()
-    if is_set(DatabaseSettings, "default_connection", os.environ):
-        return Settings()
-    return Settings(shared=ResourceSettings(database=DatabaseSettings(default_connection=database)))
+    settings = Settings()
+    if not is_set(DatabaseSettings, "default_connection", os.environ):
+        database = DatabaseSettings(default_connection=f"sqlite:///{folder / database_discovery.FILE_NAME}")
+        settings = replace(settings, shared=replace(settings.shared, database=database))
+    return replace(
+        settings,
+        smtp=_with_certificates(settings.smtp, folder),
+        pop3=_with_certificates(settings.pop3, folder),
+        imap=_with_certificates(settings.imap, folder),
+        api=_with_certificates(settings.api, folder),
+    )
 
 
 def load_command_settings() -> Settings:
@@ -86,6 +103,13 @@ def _load(*, serving: bool) -> Settings:
     return Settings(
         shared=ResourceSettings(database=DatabaseSettings(default_connection=discovered.url)), discovered=discovered
     )
+
+
+def _with_certificates(section: S, folder: Path) -> S:
+    """The settings of a service whose development certificates are in a folder, unless a setting names another one."""
+    if is_set(type(section), "development_certificates", os.environ):
+        return section
+    return section.model_copy(update={"development_certificates": folder / "tls"})
 
 
 def _check() -> None:

@@ -40,6 +40,6 @@ def develop(
 
     rules = [parse_rule(text) for text in faults or ()]
     with TemporaryDirectory(prefix="relate-dev-") as folder:
-        settings = load_dev_settings(f"sqlite:///{folder}/relate.db")
+        settings = load_dev_settings(Path(folder))
         options = run.Options(seeds or (), rules, any_ports, as_json)
         workers.run(lambda _: run.serve(settings, options))
