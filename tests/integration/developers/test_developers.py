@@ -244,7 +244,7 @@ def admin_status(server: Server, key: str) -> int:
         return int(getattr(error, "code", 0))
 
 
-def test_serve_is_dev_where_the_setting_says_so(tmp_path: Path) -> None:
+def test_serve_is_dev_by_the_setting(tmp_path: Path) -> None:
     with Product(tmp_path, OTEL_SDK_DISABLED="true", Dev__Enabled="true") as product:
         process = product.launch("serve")
         assert product.stderr.wait_for("Relate Mail is ready for developers")

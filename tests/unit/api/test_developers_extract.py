@@ -2,7 +2,7 @@
 
 import pytest
 
-from relate_api.developers.extract import MAX_FOUND, find_codes, find_links
+from relate_api.developers.extract import MAX_ITEMS, find_codes, find_links
 from relate_api.developers.namespaces import complete, namespace_of, parse_namespace, within
 
 
@@ -56,8 +56,8 @@ def test_codes_of_the_subject_come_first_and_html_is_read_without_plain_text() -
 
 
 def test_what_is_found_is_limited() -> None:
-    text = " ".join(f"https://example.org/{number} {number}" for number in range(1_000, 1_000 + 2 * MAX_FOUND))
-    assert len(find_links(text, None)) == len(find_codes("", text, None)) == MAX_FOUND
+    text = " ".join(f"https://example.org/{number} {number}" for number in range(1_000, 1_000 + 2 * MAX_ITEMS))
+    assert len(find_links(text, None)) == len(find_codes("", text, None)) == MAX_ITEMS
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from itertools import islice
 
 from relate_mime.html import html_text
 
-MAX_FOUND = 100  # links, and codes, of one message
+MAX_ITEMS = 100  # links, and codes, of one message
 
 _URL = re.compile(r"https?://[^\s<>\"\\^`{|}]+", re.IGNORECASE)
 _TRAILING = ".,;:!?'*_"  # punctuation of the sentence around a link
@@ -25,12 +25,12 @@ _TWO_GROUPS = re.compile(r"([0-9]{3})[ -]([0-9]{3})")
 
 
 def find_links(text: str | None, html: str | None) -> list[str]:
-    """The distinct http(s) URLs of the plain text, then those of the links of the HTML; at most MAX_FOUND."""
+    """The distinct http(s) URLs of the plain text, then those of the links of the HTML; at most MAX_ITEMS."""
     return _distinct(_links(text or "", html or ""))
 
 
 def find_codes(subject: str, text: str | None, html: str | None) -> list[str]:
-    """The distinct codes of the subject, then of the plain text, or of the HTML's visible text; at most MAX_FOUND.
+    """The distinct codes of the subject, then of the plain text, or of the HTML's visible text; at most MAX_ITEMS.
 
     Two groups of three digits are one code without the space or hyphen. Links are left out.
     """
@@ -56,4 +56,4 @@ def _without_punctuation(url: str) -> str:
 
 
 def _distinct(found: Iterable[str]) -> list[str]:
-    return list(islice(dict.fromkeys(found), MAX_FOUND))
+    return list(islice(dict.fromkeys(found), MAX_ITEMS))

@@ -80,7 +80,7 @@ class FaultRuleBody(RequestModel):
     ] = None
 
     def rule(self) -> FaultRule:
-        """The rule."""
+        """Convert to a rule of fault injection."""
         return FaultRule(**dict(self))
 
 

@@ -151,7 +151,7 @@ def _fault(rule: FaultRule, command: CommandLike) -> Fault:
 
 
 def _check(rule: FaultRule) -> None:
-    """Raise InvalidRule."""
+    """Raise InvalidRule for a rule that cannot apply, or has no effect."""
     form = FORMS[rule.service]
     if rule.command not in form.commands:
         raise InvalidRule(f"{rule.service} has no such command; it has {', '.join(sorted(form.commands))}")

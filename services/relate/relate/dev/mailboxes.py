@@ -1,6 +1,6 @@
 """The users of the developers' mode: one for each address that gets mail or logs in, made when it is first needed.
 
-Each has an identity of this mode (`Identity`), so that they can be told from users that anybody else has made.
+Each has an identity of this mode (`Identity`), which tells them from users that were made otherwise.
 """
 
 from relate_accounts.addresses import find_canonical
@@ -36,7 +36,7 @@ class Mailboxes:
             return user
         try:
             await self._accounts.add_alias(user.id, canonical)
-        except (UserExists, AddressBlocked):  # somebody else has made, or removed, a user with it meanwhile
+        except (UserExists, AddressBlocked):  # an operator has made or removed a user with it meanwhile
             return None
         return await self._accounts.user(user.id)
 

@@ -1,0 +1,86 @@
+"""The examples run against the developers' mode, where their tools are installed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from relate_mail.testing import Server
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+TIMEOUT_SECONDS = 110
+
+pytestmark = pytest.mark.xdist_group("developers")
+
+
+def run(folder: str, command: Sequence[str], **settings: str) -> str:
+    """Run an example to its end; returns its output. Asserts exit status 0."""
+    done = subprocess.run(
+        command,
+        cwd=EXAMPLES / folder,
+        env={**os.environ, **settings},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def reached(server: Server) -> dict[str, str]:
+    """The variables by which the examples in other languages find the server."""
+    ports = server.ports
+    return {"RELATE_HOST": server.host, "RELATE_SMTP_PORT": str(ports.smtp), "RELATE_API_PORT": str(ports.http)}
+
+
+def pytest_command() -> list[str]:
+    """pytest as a developer of another project runs it, without this project's options."""
+    return [sys.executable, "-m", "pytest", "-c", os.devnull, "--rootdir", ".", "-p", "no:cacheprovider", "-q"]
+
+
+def test_pytest() -> None:
+    output = run("pytest", pytest_command(), RELATE_TESTING="process", OTEL_SDK_DISABLED="true")
+    assert "4 passed" in output
+
+
+def test_playwright() -> None:
+    if find_spec("playwright") is None:
+        pytest.skip("playwright is not installed")
+    if not Path(os.environ.get("CHROMIUM", "/usr/bin/chromium")).exists():
+        pytest.skip("there is no Chromium")
+    output = run("playwright", pytest_command(), RELATE_TESTING="process", OTEL_SDK_DISABLED="true")
+    assert "1 passed" in output
+
+
+def test_go(server: Server, tmp_path: Path) -> None:
+    if shutil.which("go") is None:
+        pytest.skip("go is not installed")
+    output = run(
+        "go", ["go", "test", "-count=1", "-v", "./..."], **reached(server), GOFLAGS="-mod=mod", GOCACHE=str(tmp_path)
+    )
+    assert "--- PASS: TestSignUpMailsACode" in output
+
+
+def test_java(server: Server, tmp_path: Path) -> None:
+    if shutil.which("mvn") is None:
+        pytest.skip("mvn is not installed")
+    project = tmp_path / "java"
+    shutil.copytree(EXAMPLES / "java", project)
+    offline = ["mvn", "--offline", "--batch-mode", "--quiet"]  # tests have no network
+    resolved = subprocess.run(
+        [*offline, "test", "-DskipTests"], cwd=project, check=False, capture_output=True, text=True
+    )
+    if resolved.returncode:
+        pytest.skip("the artefacts are not in Maven's local repository: run `mvn test -DskipTests` in examples/java")
+    output = run(str(project), [*offline, "test", "-Dsurefire.printSummary=true"], **reached(server))
+    assert "BUILD FAILURE" not in output
+    reports = list((project / "target" / "surefire-reports").glob("*.txt"))
+    assert ["Tests run: 1, Failures: 0" in report.read_text() for report in reports] == [True]
