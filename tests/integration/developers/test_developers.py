@@ -219,8 +219,9 @@ def test_it_does_not_listen_where_the_internet_is() -> None:
 
 
 def test_a_malformed_rule_or_file_is_one_line(tmp_path: Path) -> None:
-    expect_refusal("a fault is: SERVICE COMMAND", "--fault", "smtp RCPT")
-    expect_refusal("does not exist", "--seed", str(tmp_path / "missing.eml"))
+    expect_refusal("relate: a fault is: SERVICE COMMAND", "--fault", "smtp")
+    expect_refusal("relate: smtp has no such command", "--fault", "smtp FETCH reply 451")
+    expect_refusal("relate: .* does not exist", "--seed", str(tmp_path / "missing.eml"))
 
 
 def test_its_own_database_is_accepted_again_and_the_old_key_is_not(tmp_path: Path) -> None:

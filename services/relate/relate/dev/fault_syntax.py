@@ -3,7 +3,14 @@
 import re
 from typing import cast
 
-from relate_api.developers.fault_rules import MAX_DELAY_SECONDS, Disconnection, FaultRule, FaultService
+from relate.dev.faults import check_rule
+from relate_api.developers.fault_rules import (
+    MAX_DELAY_SECONDS,
+    Disconnection,
+    FaultRule,
+    FaultService,
+    InvalidRule,
+)
 from relate_config import ConfigurationError
 
 _RULE = re.compile(
@@ -23,7 +30,7 @@ def parse_rule(text: str) -> FaultRule:
     percent, times, delay = float(match["percent"] or 100), match["times"], float(match["delay"] or 0)
     if not 0 < percent <= 100 or delay > MAX_DELAY_SECONDS:
         raise ConfigurationError(f"a fault has up to 100 %, and a delay of at most {MAX_DELAY_SECONDS:g} seconds")
-    return FaultRule(
+    rule = FaultRule(
         cast("FaultService", match["service"]),
         match["command"],
         percent / 100,
@@ -32,3 +39,8 @@ def parse_rule(text: str) -> FaultRule:
         match["reply"] or "",
         None if match["disconnect"] is None else Disconnection(match["disconnect"]),
     )
+    try:
+        check_rule(rule)
+    except InvalidRule as error:
+        raise ConfigurationError(str(error)) from None
+    return rule

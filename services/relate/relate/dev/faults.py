@@ -47,6 +47,19 @@ class _ActiveRule:
         return True
 
 
+def check_rule(rule: FaultRule) -> None:
+    """Raise InvalidRule for a rule that cannot apply, or has no effect."""
+    form = FORMS[rule.service]
+    if rule.command not in form.commands:
+        raise InvalidRule(f"{rule.service} has no such command; it has {', '.join(sorted(form.commands))}")
+    if rule.reply and not form.codes.fullmatch(rule.reply):
+        raise InvalidRule(f"{rule.service} has no such reply for a fault; an example is {form.example}")
+    if rule.reply and rule.disconnect is not None:
+        raise InvalidRule("a fault is a reply or the end of the connection, not both")
+    if not (rule.reply or rule.disconnect or rule.delay_seconds):
+        raise InvalidRule("a fault is a delay, a reply or the end of the connection")
+
+
 class Faults:
     """The rules of all namespaces. `chance` returns numbers from 0 to 1, exclusive."""
 
@@ -61,7 +74,7 @@ class Faults:
     def replace(self, namespace: str, rules: Sequence[FaultRule]) -> Sequence[RuleState]:
         """See `FaultRules`."""
         for rule in rules:
-            _check(rule)
+            check_rule(rule)
         if len(rules) > MAX_RULES:
             raise InvalidRule(f"a namespace has at most {MAX_RULES} rules")
         if not rules:
@@ -148,16 +161,3 @@ def _fault(rule: FaultRule, command: CommandLike) -> Fault:
         make_reply(rule.service, rule.reply, command) if rule.reply else None,
         _DISCONNECTS.get(rule.disconnect) if rule.disconnect is not None else None,
     )
-
-
-def _check(rule: FaultRule) -> None:
-    """Raise InvalidRule for a rule that cannot apply, or has no effect."""
-    form = FORMS[rule.service]
-    if rule.command not in form.commands:
-        raise InvalidRule(f"{rule.service} has no such command; it has {', '.join(sorted(form.commands))}")
-    if rule.reply and not form.codes.fullmatch(rule.reply):
-        raise InvalidRule(f"{rule.service} has no such reply for a fault; an example is {form.example}")
-    if rule.reply and rule.disconnect is not None:
-        raise InvalidRule("a fault is a reply or the end of the connection, not both")
-    if not (rule.reply or rule.disconnect or rule.delay_seconds):
-        raise InvalidRule("a fault is a delay, a reply or the end of the connection")

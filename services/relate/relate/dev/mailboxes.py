@@ -3,6 +3,8 @@
 Each has an identity of this mode (`Identity`), which tells them from users that were made otherwise.
 """
 
+from contextlib import suppress
+
 from relate_accounts.addresses import find_canonical
 from relate_accounts.errors import AddressBlocked, UserExists, UserNotFound
 from relate_accounts.ports import AccountStore
@@ -34,11 +36,11 @@ class Mailboxes:
             user = await self._accounts.add_identity(identity)
         if user.address:
             return user
-        try:
+        with suppress(UserExists, AddressBlocked):
             await self._accounts.add_alias(user.id, canonical)
-        except (UserExists, AddressBlocked):  # an operator has made or removed a user with it meanwhile
-            return None
-        return await self._accounts.user(user.id)
+        # Another request may have added it first, or an operator may have made or removed a user with it.
+        user = await self._accounts.user(user.id)
+        return user if user.address == canonical else None
 
     async def check_users(self) -> None:
         """Raise ConfigurationError if there is a user that this mode has not made, because their mail would be open."""

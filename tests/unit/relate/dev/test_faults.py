@@ -183,6 +183,14 @@ def test_a_malformed_rule_is_an_error(text: str) -> None:
         parse_rule(text)
 
 
-def test_a_rule_needs_an_effect() -> None:
-    with pytest.raises(InvalidRule):
-        Faults().replace("", [parse_rule("smtp RCPT 30%")])
+@pytest.mark.parametrize(
+    "text", ["smtp RCPT 30%", "smtp FETCH reply 451", "imap FETCH reply 451", "pop3 STAT reply NO"]
+)
+def test_a_rule_that_cannot_apply_is_an_error(text: str) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_rule(text)
+
+
+def test_a_fault_has_one_effect_on_the_connection() -> None:
+    with pytest.raises(InvalidRule, match="not both"):
+        Faults().replace("", [FaultRule("smtp", "RCPT", reply="451", disconnect=Disconnection.AFTER)])
