@@ -3,6 +3,7 @@
 Each has an identity of this mode (`Identity`), which tells them from users that were made otherwise.
 """
 
+import asyncio
 from contextlib import suppress
 
 from relate_accounts.addresses import find_canonical
@@ -20,6 +21,7 @@ class Mailboxes:
 
     def __init__(self, accounts: AccountStore) -> None:
         self._accounts = accounts
+        self._making = asyncio.Lock()  # tests begin with many new addresses at once, and SQLite has one writer
 
     async def owner(self, address: str) -> User | None:
         """The user of an address, who is made if there is none; None for what cannot be an address.
@@ -29,16 +31,20 @@ class Mailboxes:
         canonical = find_canonical(address)
         if canonical is None:
             return None
-        identity = Identity(ISSUER, canonical)
         try:
-            user = await self._accounts.user_by_identity(identity)
+            user = await self._accounts.user_by_identity(Identity(ISSUER, canonical))
         except UserNotFound:
-            user = await self._accounts.add_identity(identity)
-        if user.address:
+            user = None
+        if user is not None and user.address:
             return user
+        async with self._making:
+            return await self._make(canonical)
+
+    async def _make(self, canonical: str) -> User | None:
+        """Make a user in two steps, of which either may have been made before. None if another user has the address."""
+        user = await self._accounts.add_identity(Identity(ISSUER, canonical))
         with suppress(UserExists, AddressBlocked):
             await self._accounts.add_alias(user.id, canonical)
-        # Another request may have added it first, or an operator may have made or removed a user with it.
         user = await self._accounts.user(user.id)
         return user if user.address == canonical else None
 
