@@ -18,11 +18,11 @@ TIMEOUT_SECONDS = 110
 pytestmark = pytest.mark.xdist_group("developers")
 
 
-def run(folder: str, command: Sequence[str], **settings: str) -> str:
-    """Run an example to its end; returns its output. Asserts exit status 0."""
-    done = subprocess.run(
+def execute(folder: Path, command: Sequence[str], **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run an example to its end, with any exit status; standard output includes standard error."""
+    return subprocess.run(
         command,
-        cwd=EXAMPLES / folder,
+        cwd=folder,
         env={**os.environ, **settings},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -31,6 +31,11 @@ def run(folder: str, command: Sequence[str], **settings: str) -> str:
         timeout=TIMEOUT_SECONDS,
         check=False,
     )
+
+
+def run(folder: str, command: Sequence[str], **settings: str) -> str:
+    """Run an example to its end; returns its output. Asserts exit status 0."""
+    done = execute(EXAMPLES / folder, command, **settings)
     assert done.returncode == 0, done.stdout
     return done.stdout
 
@@ -74,13 +79,7 @@ def test_java(server: Server, tmp_path: Path) -> None:
         pytest.skip("mvn is not installed")
     project = tmp_path / "java"
     shutil.copytree(EXAMPLES / "java", project)
-    offline = ["mvn", "--offline", "--batch-mode", "--quiet"]  # tests have no network
-    resolved = subprocess.run(
-        [*offline, "test", "-DskipTests"], cwd=project, check=False, capture_output=True, text=True
-    )
-    if resolved.returncode:
-        pytest.skip("the artefacts are not in Maven's local repository: run `mvn test -DskipTests` in examples/java")
-    output = run(str(project), [*offline, "test", "-Dsurefire.printSummary=true"], **reached(server))
-    assert "BUILD FAILURE" not in output
-    reports = list((project / "target" / "surefire-reports").glob("*.txt"))
-    assert ["Tests run: 1, Failures: 0" in report.read_text() for report in reports] == [True]
+    done = execute(project, ["mvn", "--offline", "--batch-mode", "test"], **reached(server))  # tests have no network
+    if done.returncode and "offline mode" in done.stdout:
+        pytest.skip("the artefacts are not in Maven's local repository: run `mvn test` in examples/java once")
+    assert "Tests run: 1, Failures: 0, Errors: 0, Skipped: 0" in done.stdout, done.stdout

@@ -118,15 +118,23 @@ async def _serve(settings: Settings, resources: Resources, options: Options) -> 
     installation = Installation(
         endpoint(settings.smtp), endpoint(settings.pop3), endpoint(settings.imap), mta_sts=settings.mta_sts
     )
-    smtp = replace(smtp_service(settings.smtp, opened), faults=faults.service("smtp"))
-    pop3 = replace(pop3_service(settings.pop3, opened), faults=faults.service("pop3"))
-    imap = replace(imap_service(settings.imap, opened), faults=faults.service("imap"))
-    supervisor = resources.supervisor
+    services = (
+        replace(
+            smtp_service(settings.smtp, opened, starttls=_is_trusted(settings.smtp)), faults=faults.service("smtp")
+        ),
+        replace(
+            pop3_service(settings.pop3, opened, starttls=_is_trusted(settings.pop3)), faults=faults.service("pop3")
+        ),
+        replace(
+            imap_service(settings.imap, opened, starttls=_is_trusted(settings.imap)), faults=faults.service("imap")
+        ),
+    )
+    smtp_server, pop3_server, imap_server = (Server(each, supervisor=resources.supervisor) for each in services)
     async with (
         _relay(resources, settings.smtp.server_name),
-        Server(smtp, supervisor=supervisor) as smtp_server,
-        Server(pop3, supervisor=supervisor) as pop3_server,
-        Server(imap, supervisor=supervisor) as imap_server,
+        smtp_server,
+        pop3_server,
+        imap_server,
         serve_api(
             settings.api,
             settings.smtp,
@@ -150,6 +158,11 @@ async def _relay(resources: Resources, server_name: str) -> AsyncIterator[None]:
         return
     async with serve_relay(resources, server_name):
         yield
+
+
+def _is_trusted(section: ServiceSettings) -> bool:
+    """Whether STARTTLS is offered: many clients then use it by themselves, and refuse a self-signed certificate."""
+    return section.certificate_path is not None
 
 
 async def _create_admin_key(accounts: AccountStore, mailboxes: Mailboxes, server_name: str) -> str:
