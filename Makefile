@@ -128,8 +128,8 @@ down: ## stop the container stack and remove its volumes
 logs: ## follow the stack's logs
 	docker compose --profile '*' logs --follow --tail 100
 
-demo: ## keep the stack busy with demo traffic until `docker compose stop demo`
-	docker compose --profile demo up --detach --build --wait demo
+demo: ## keep the stack busy with demo traffic until `docker compose stop demo`; FAULT= breaks something (docs/walks)
+	deploy/demo/start.sh $(FAULT)
 
 debian: ## install the servers and mail clients that tests use, on Debian or Ubuntu (as root)
 	apt-get update --quiet --quiet

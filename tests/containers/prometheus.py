@@ -37,6 +37,10 @@ class Prometheus:
         for metric in metrics:
             eventually(partial(self._is_newer, metric, start))
 
+    def alerts(self) -> list[dict[str, str]]:
+        """The alerts that are pending or firing: their labels, and `state`."""
+        return [{**each["labels"], "state": each["state"]} for each in self._get("/api/v1/alerts", {})["alerts"]]
+
     def names(self) -> set[str]:
         """The names of all series."""
         return set(self._get("/api/v1/label/__name__/values", {}))
