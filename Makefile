@@ -64,7 +64,8 @@ coverage: sync ## branch coverage of unit tests and transcripts, with a floor (S
 	$(BIN)/coverage report
 
 test-containers: sync ## the tests of the container stack, with its images pulled; skips none
-	docker compose --file compose.yaml --file deploy/compose.scale.yaml pull --quiet --ignore-buildable
+	docker compose --file compose.yaml --file deploy/compose.scale.yaml --file deploy/compose.logs.yaml \
+		--profile '*' pull --quiet --ignore-buildable
 	sed -n 's/^FROM \([^ ]*:[^ ]*\).*/\1/p' deploy/Dockerfile | xargs -n 1 docker pull --quiet
 	docker compose --profile '*' build
 	RELATE_REQUIRE_CONTAINERS=1 $(BIN)/pytest tests/containers

@@ -1,4 +1,4 @@
-"""expired-certificate: the development certificate becomes one that expired yesterday, and a client that checks it fails.
+"""expired-certificate: the development certificate becomes one that expired yesterday; a client that checks it fails.
 
 The services notice the new file and serve it. At the end the old certificate is restored.
 """
