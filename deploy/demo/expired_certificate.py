@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from deploy.demo.stopping import block_stop_signals, repeat
+from relate.demo.clients import RESPONSE_TIMEOUT_SECONDS
 from relate.settings import load_command_settings
 
 CERTIFICATES = Path("var/tls")
 DAY = datetime.timedelta(days=1)
 TRIAL_SECONDS = 5.0
-RESPONSE_TIMEOUT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 

@@ -5,14 +5,13 @@ import smtplib
 
 from deploy.demo.stopping import block_stop_signals, repeat
 from relate.admin import set_quota
-from relate.demo.clients import EXTERNAL_SENDER
+from relate.demo.clients import EXTERNAL_SENDER, RESPONSE_TIMEOUT_SECONDS
 from relate.demo.traffic import users_with_keys
 from relate.settings import load_command_settings
 
 QUOTA_OCTETS = 20_000
-MESSAGE = f"From: {EXTERNAL_SENDER}\r\nSubject: Photos\r\n\r\n".encode() + b"photo " * 800 + b"\r\n"
+MESSAGE = f"From: {EXTERNAL_SENDER}\r\nSubject: Photos\r\n\r\n".encode() + b"photo " * 900 + b"\r\n"
 PAUSE_SECONDS = 5.0
-RESPONSE_TIMEOUT_SECONDS = 30.0
 
 
 def deliver(server: tuple[str, int], recipient: str) -> None:

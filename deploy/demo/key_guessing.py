@@ -1,28 +1,25 @@
 """key-guessing: eight connections from one address guess the keys of a user over IMAP."""
 
-import imaplib
 import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
+from deploy.demo.imap_client import imap_client
 from deploy.demo.stopping import block_stop_signals, repeat
-from relate.demo.clients import unverified_tls
 from relate.demo.traffic import DOMAIN
 from relate.settings import load_command_settings
 
 USER = f"ann@{DOMAIN}"
 CONNECTIONS = 8
 PAUSE_SECONDS = 1.0
-RESPONSE_TIMEOUT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
 
 def guess(server: tuple[str, int]) -> None:
     """Guess until the server closes the connection. Raises OSError, IMAP4.error."""
-    context = unverified_tls()
-    with imaplib.IMAP4_SSL(*server, ssl_context=context, timeout=RESPONSE_TIMEOUT_SECONDS) as client:
+    with imap_client(server) as client:
         while True:
             try:
                 client.login(USER, f"rm_{secrets.token_urlsafe(32)}")

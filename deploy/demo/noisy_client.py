@@ -1,23 +1,19 @@
 """noisy-client: a mail program with an error repeats a refused IMAP command until the server ends the session."""
 
-import imaplib
-
 import structlog
 
+from deploy.demo.imap_client import imap_client
 from deploy.demo.stopping import block_stop_signals, repeat
-from relate.demo.clients import unverified_tls
 from relate.settings import load_command_settings
 
 PAUSE_SECONDS = 2.0
-RESPONSE_TIMEOUT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
 
 def fetch_before_login(server: tuple[str, int]) -> None:
     """Send FETCH, which needs a login, until the server closes the connection. Raises OSError."""
-    context = unverified_tls()
-    with imaplib.IMAP4_SSL(*server, ssl_context=context, timeout=RESPONSE_TIMEOUT_SECONDS) as client:
+    with imap_client(server) as client:
         refused = 0
         while True:
             client.send(b"A1 FETCH 1:* (FLAGS)\r\n")

@@ -9,13 +9,11 @@ from email.utils import formatdate, make_msgid
 import structlog
 
 from relate.admin import add_domain, change_queue
-from relate.demo.clients import DemoUser, unverified_tls
+from relate.demo.clients import RESPONSE_TIMEOUT_SECONDS, DemoUser, unverified_tls
 from relate.demo.traffic import DOMAIN, users_with_keys
 from relate.settings import Settings, load_command_settings
 from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import QueueFilter
-
-RESPONSE_TIMEOUT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
