@@ -23,7 +23,7 @@ COLOURS = {
     "relate-imap": "#7c3aed",
     "relate-pop3": "#0d9488",
     "relate-api": "#b45309",
-    "relate-relay": "#be123c",
+    "relate-relay": "#4d7c0f",
 }
 
 # The documented queries, by their titles in the picture.
@@ -44,6 +44,7 @@ class Span:
     start: int
     duration: int
     depth: int
+    id: str
 
 
 def main() -> None:
@@ -96,7 +97,7 @@ def make_rows(trace: dict[str, Any]) -> Iterator[Span]:
     def walk(parent: str, depth: int) -> Iterator[Span]:
         for span in children.get(parent, []):
             service = services[span["processID"]]
-            yield Span(span["operationName"], service, span["startTime"], span["duration"], depth)
+            yield Span(span["operationName"], service, span["startTime"], span["duration"], depth, span["spanID"])
             yield from walk(span["spanID"], depth + 1)
 
     return walk("", 0)

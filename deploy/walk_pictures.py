@@ -6,13 +6,13 @@ Each has the alert's name, severity and summary, the newest trace that shows the
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
 
 from deploy.demo.walks import WALKS, Walk
-from deploy.pictures import IMAGES, ROW_PIXELS, draw_bars, draw_page, draw_text, make_rows, start_time
+from deploy.pictures import IMAGES, ROW_PIXELS, WIDTH_PIXELS, draw_bars, draw_page, draw_text, make_rows, start_time
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def main() -> None:
             print(f"{fault}: {'no trace' if found is None else 'no alert'}")  # noqa: T201 - a command line
             continue
         trace, span = found
-        (IMAGES / "walks" / f"{fault}.svg").write_text(draw_walk(titles[:1], trace, _attributes(span, walk)))
+        (IMAGES / "walks" / f"{fault}.svg").write_text(draw_walk(titles[:1], trace, span, walk))
 
 
 def find_spans(jaeger: str, walk: Walk) -> Iterator[tuple[Json, Json]]:
@@ -45,14 +45,17 @@ def find_spans(jaeger: str, walk: Walk) -> Iterator[tuple[Json, Json]]:
             yield from ((trace, span) for span in trace["spans"] if _shows(span, walk))
 
 
-def draw_walk(titles: list[str], trace: Json, attributes: Mapping[str, object]) -> str:
-    """Draw one page's picture."""
+def draw_walk(titles: Sequence[str], trace: Json, span: Json, walk: Walk) -> str:
+    """Draw one page's picture, in which the span that shows the fault stands out."""
     rows = list(make_rows(trace))
     parts = [draw_text(16, TOP_PIXELS, title, "title") for title in titles]
     top = TOP_PIXELS + (14 if titles else -16)
-    parts += draw_bars(rows, top)
+    number = next(number for number, row in enumerate(rows) if row.id == span["spanID"])
+    marked = f'<rect x="8" y="{top + ROW_PIXELS * number - 1}" width="{WIDTH_PIXELS - 16}" height="{ROW_PIXELS}"'
+    parts += [f'{marked} fill="#fecaca"/>', *draw_bars(rows, top)]
     bottom = top + ROW_PIXELS * len(rows) + 24
-    lines = [f"{key} = {value}" for key, value in attributes.items()]
+    tags = _tags(span)
+    lines = [f"{walk.span}: {key} = {tags[key]}" for key in walk.shown]
     parts += [draw_text(16, bottom + ROW_PIXELS * number, line, "small") for number, line in enumerate(lines)]
     return draw_page(bottom + ROW_PIXELS * len(lines), parts)
 
@@ -60,11 +63,6 @@ def draw_walk(titles: list[str], trace: Json, attributes: Mapping[str, object]) 
 def _shows(span: Json, walk: Walk) -> bool:
     is_slow = int(span["duration"]) > walk.slower_than_seconds * 1e6
     return span["operationName"] == walk.span and is_slow and walk.tags.items() <= _tags(span).items()
-
-
-def _attributes(span: Json, walk: Walk) -> Mapping[str, object]:
-    tags = _tags(span)
-    return {f"{walk.span}: {key}": tags[key] for key in walk.shown}
 
 
 def _tags(span: Json) -> dict[str, object]:

@@ -12,7 +12,6 @@ from relate.admin import add_domain, change_queue
 from relate.demo.clients import RESPONSE_TIMEOUT_SECONDS, DemoUser, unverified_tls
 from relate.demo.traffic import DOMAIN, users_with_keys
 from relate.settings import Settings, load_command_settings
-from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import QueueFilter
 
 log = structlog.get_logger(__name__)
@@ -29,7 +28,7 @@ async def sender(name: str) -> AsyncIterator[tuple[DemoUser, tuple[str, int]]]:
 
 
 async def _empty_queue(settings: Settings, user: DemoUser) -> None:
-    dropped = await change_queue(settings, QueueStore.drop, QueueFilter(), user.address)
+    dropped = await change_queue(settings, lambda queue, query: queue.drop(query), QueueFilter(), user.address)
     log.info("removed from the queue", recipients=dropped)
 
 

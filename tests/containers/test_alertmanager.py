@@ -60,7 +60,9 @@ def test_an_alert_arrives_as_mail(alertmanager: str, stack: Project) -> None:
     (message,) = eventually(arrived)
     assert message["Subject"] == "FIRING: QuotaFull (warning)"
     assert message["To"] == ADDRESS
-    first, second, third, *_ = message.get_content().splitlines()
+    text = message.get_body(("plain",))
+    assert text is not None
+    first, second, third, *_ = text.get_content().splitlines()
     assert (first, second) == ("Mail was refused 5 times", "Senders retry.")
     assert third == "What to do: docs/observability.md#quotafull"
 
