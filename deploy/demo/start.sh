@@ -1,5 +1,6 @@
 #!/bin/sh
 # Starts the demo with these faults, and ends all others: deploy/demo/start.sh [FAULT …], in the root of the repository.
+# Images are built where they are missing; `--build` would make others each time, and so restart the database.
 set -eu
 
 programs="slow-disk dead-mx greylisting-mx expired-certificate key-guessing full-quota noisy-client"
@@ -18,7 +19,7 @@ override=$(ls compose.override.yaml 2>/dev/null || true)
 
 compose --profile '*' rm --stop --force $programs # each undoes what it did
 if [ $# -eq 0 ]; then
-    exec docker compose --profile demo up --detach --build --wait demo relay otel-collector
+    exec docker compose --profile demo up --detach --wait demo relay otel-collector
 fi
 
 profiles="--profile demo" services="demo relay" collector=otel-collector
@@ -29,5 +30,5 @@ for fault; do
     esac
     [ "$fault" = lost-collector ] || profiles="$profiles --profile $fault" services="$services $fault"
 done
-compose $profiles up --detach --build --wait $services $collector
+compose $profiles up --detach --wait $services $collector
 [ -n "$collector" ] || compose stop otel-collector
