@@ -47,7 +47,7 @@ async def create_push_subscription(
     return PushSubscriptionDetails.of(made)
 
 
-@router.delete("/{subscription_id}", status_code=HTTPStatus.NO_CONTENT)
+@router.delete("/{subscription_id:int}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_push_subscription(subscription_id: _Id, principal: KeyOwner, services: InjectedServices) -> None:
     """Remove a push subscription."""
     await services.pushes.remove(principal.account_id, WebhookId(subscription_id))
