@@ -17,6 +17,8 @@ from relate_accounts.errors import InvalidAddress
 from relate_api.autoconfig.outlook import requested_address
 from relate_api.compose.recipients import find_recipients
 from relate_api.compose.sending import normalise_lines
+from relate_api.developers.extract import find_codes, find_links
+from relate_api.developers.namespaces import namespace_of, parse_namespace, within
 from relate_api.emails.criteria import to_criteria
 from relate_api.emails.query_language import QueryError, parse_query
 from relate_api.http.conditional import matches, matches_none
@@ -242,6 +244,11 @@ def _download(octets: bytes) -> Any:
     except NotSatisfiableError:
         selected = None
     return selected, matches_none(text, '"a"'), matches(text, '"a"'), attachment(safe_name(text, "a"))
+
+
+def _found(octets: bytes) -> Any:
+    text = _text(octets)
+    return find_links(text, text), find_codes(text, text, None), find_codes("", None, text)
 
 
 def _position(octets: bytes) -> str:
@@ -696,6 +703,22 @@ UNTRUSTED: Mapping[str, Untrusted] = {
             *_units(_DSN, _PARTS),
             *_units(_DSN + _RETURNED, _FIELDS, b"\r\n--b--\r\n"),
         ),
+    ),
+    "links and codes": Untrusted(
+        _found,
+        (b"Your code is 123-456: https://example.org/a.", b'<a class=x href="https://example.org/?a=1&amp;b">1234</a>'),
+        (
+            *_units(
+                b"", (b"https://a/", b"https://", b"1234 ", b"123 456", b"AB12-", b"A-", b"<a href=", b'<a href="x')
+            ),
+            *_units(b"https://a/", (b")", b"](", b".", b"12")),
+            *_units(b"<a ", (b"href ", b"href=", b" a=b", b" ")),
+        ),
+    ),
+    "a namespace": Untrusted(
+        lambda octets: (parse_namespace(_text(octets)), namespace_of(_text(octets)), within(_text(octets), "a")),
+        (b"alice+t1@example.test", b"t-1.a_b"),
+        _units(b"", (b"+", b"@", b"+a@", b'"', b".")),
     ),
     "an autodiscover request": Untrusted(
         requested_address,

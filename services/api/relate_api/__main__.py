@@ -14,6 +14,7 @@ from relate_accounts.types import User
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import ApiSettings, CorsSettings, OidcSettings, PageSettings
+from relate_api.developers import Developers
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
 from relate_api.live import Streams
@@ -63,12 +64,14 @@ async def serve_api(
     page: PageSettings = PageSettings(),  # noqa: B008 - frozen
     jaeger: JaegerSettings = JaegerSettings(),  # noqa: B008 - frozen
     client: OutboundClient | None = None,
+    developers: Developers | None = None,
 ) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
     Of SMTP's settings it takes those of submission, so that both accept the same messages. Without an `installation` it
-    is read from the environment. `client` posts to webhooks and push services, instead of one by the settings. Raises
-    OSError if a port cannot be bound, CertificateError, ConfigurationError, StoreUnavailable.
+    is read from the environment. `client` posts to webhooks and push services, instead of one by the settings;
+    `developers` adds the routes of the developers' mode. Raises OSError if a port cannot be bound, CertificateError,
+    ConfigurationError, StoreUnavailable.
     """
     installation = installation or load_installation(smtp_settings, settings, resources.relay)
     code_flow = None
@@ -103,6 +106,7 @@ async def serve_api(
         requests_per_minute=settings.requests_per_minute,
         max_streams=settings.max_streams,
         shown=Page(page, code_flow, jaeger.url),
+        for_developers=developers,
     )
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
@@ -115,6 +119,8 @@ async def serve_api(
             yield ports
         finally:
             app.state.streams.close()  # they would last as long as the server waits for requests
+            if developers is not None:
+                developers.waiters.close()
 
 
 @asynccontextmanager

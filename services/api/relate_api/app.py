@@ -11,6 +11,7 @@ from relate_api import (
     autoconfig,
     compose,
     credentials,
+    developers,
     discovery,
     docs,
     emails,
@@ -78,8 +79,11 @@ def create_app(
     requests_per_minute: int = 0,
     max_streams: int = MAX_STREAMS,
     shown: Page = Page(),  # noqa: B008 - frozen
+    for_developers: developers.Developers | None = None,
 ) -> FastAPI:
     """Create the API. Pages of `origins` may call it from a browser; `requests_per_minute` is the limit of each key.
+
+    `for_developers` adds the routes and namespaces of the developers' mode.
 
     `app.state.streams`, at most `max_streams`, have to be closed before the server stops.
 
@@ -108,6 +112,10 @@ def create_app(
     app.state.sessions = SessionKeeper(services.accounts.web_sessions, shown.settings)
     for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin, page):
         app.include_router(resource.router)
+    if for_developers is not None:
+        app.state.developers = for_developers
+        app.include_router(developers.router)
+        app.add_middleware(developers.NamespaceMiddleware)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     errors.install(app)

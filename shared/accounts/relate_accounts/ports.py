@@ -22,7 +22,7 @@ from relate_accounts.types import (
 )
 from relate_accounts.web_sessions import WebSessionStore
 
-__all__ = ["AccountStore", "Authenticator", "Directory", "TokenLogins"]
+__all__ = ["AccountStore", "Authenticator", "Directory", "TokenAcceptor", "TokenLogins"]
 
 
 class Authenticator(Protocol):
@@ -42,6 +42,13 @@ class Authenticator(Protocol):
 
         Returns a function that ends the watch; it is idempotent.
         """
+
+
+class TokenAcceptor(Authenticator, Protocol):
+    """An `Authenticator` that accepts tokens of another system too, once it has their logins."""
+
+    def accept_tokens(self, tokens: "TokenLogins") -> None:
+        """Accept tokens beside keys in `validate_key`."""
 
 
 class TokenLogins(Protocol):

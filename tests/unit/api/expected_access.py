@@ -177,6 +177,14 @@ EXPECTED: dict[str, Expected] = {
     "POST /api/admin/queue/retry": Expected(ADMIN, {"id": 1}),
     "POST /api/admin/queue/drop": Expected(ADMIN, {"id": 1}),
     "GET /api/admin/events": Expected(ADMIN),
+    "GET /api/wait": Expected(READ),
+    "DELETE /api/emails": Expected(WRITE),
+    "GET /api/faults": Expected(READ),
+    "PUT /api/faults": Expected(WRITE, {"rules": [{"service": "smtp", "command": "RCPT", "reply": "451"}]}),
+    "DELETE /api/faults": Expected(WRITE),
+    "POST /api/release": Expected(
+        ADMIN, {"mailbox": "alice@example.org", "emailId": "{email_id}", "to": ["bob@elsewhere.example"]}
+    ),
     "GET /api/admin/suppressions": Expected(ADMIN),
     "POST /api/admin/suppressions": Expected(ADMIN, {"address": "gone@elsewhere.example"}),
     "DELETE /api/admin/suppressions/{address}": Expected(ADMIN, of_all=True),

@@ -16,11 +16,14 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
+from relate.dev.faults import Faults
 from relate_accounts.clock import utc_now
 from relate_accounts.types import Granted, Identity, NewKey, Scope, UserId
 from relate_api.__main__ import oidc_logins
 from relate_api.access.dependencies import ScopeRequirement
 from relate_api.config import OidcSettings
+from relate_api.developers import Developers
+from relate_api.developers.waiters import Waiters
 from relate_api.profile.schemas import address_id
 from relate_api.webhooks.signing import make_secret
 from relate_mailstore.filter_types import FilterRule, LabelStyle
@@ -36,6 +39,11 @@ from tests.unit.api.clients import create_api, create_client, expect_problem
 from tests.unit.api.expected_access import EXPECTED, PUBLIC, UNKNOWN, Expected
 
 Dependencies = Dependant | None
+
+
+def no_waiters() -> Developers:
+    """The developers' mode, whose routes are tested too, without room for a waiting request."""
+    return Developers(Faults(), Waiters(0), releases=True)
 
 
 def find_routes(app: FastAPI) -> dict[str, Dependencies]:
@@ -56,7 +64,7 @@ def required_scopes(dependant: Dependencies) -> frozenset[Scope]:
     return frozenset().union(*own, *map(required_scopes, dependencies))
 
 
-ROUTES = find_routes(create_api(MemoryBackend()))
+ROUTES = find_routes(create_api(MemoryBackend(), developers=no_waiters()))
 OF_PAGE = sorted(name for name in ROUTES if EXPECTED.get(name, Expected(PUBLIC)).by_session)
 PROTECTED = sorted(name for name in ROUTES if EXPECTED.get(name, Expected(PUBLIC)).scopes and name not in OF_PAGE)
 BY_SESSION = sorted(name for name in OF_PAGE if EXPECTED[name].scopes)
@@ -192,8 +200,8 @@ class Caller:
 
 @pytest.fixture
 def app(world: MemoryBackend, alice: AccountId) -> FastAPI:
-    """The API, without room for a stream of events, which would not end."""
-    return create_api(world, max_streams=0)
+    """The API, without room for a stream of events and for waiting requests, which would not end."""
+    return create_api(world, max_streams=0, developers=no_waiters())
 
 
 @pytest.fixture
