@@ -20,7 +20,7 @@ def store_no_events() -> None:
     def add_nothing(writer: EventWriter, connection: Connection, events: Sequence[Event]) -> Any:
         return add(writer, connection, ())
 
-    EventWriter.add = add_nothing  # type: ignore[method-assign]
+    EventWriter.add = add_nothing  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":
