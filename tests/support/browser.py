@@ -1,11 +1,14 @@
-"""A headless browser: Debian's Chromium, driven by Playwright. Without it, the tests are skipped.
+"""A headless browser: Chromium of the system, driven by Playwright. Without it, the tests are skipped.
 
 async def test_a_page(browser: Browser) -> None:
     async with visiting(browser, f"{url}/docs") as visit:
         await visit.page.get_by_role("heading", name="Sending").wait_for()
     assert visit.complaints == []
+
+A test takes the fixture `browser` from its conftest. `RELATE_CHROMIUM` names another executable.
 """
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,9 +19,15 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 __all__ = ["Browser", "Visit", "browser", "visiting"]
 
+NAMES = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_MILLISECONDS = 60_000
-# A sandbox needs rights that root in a container lacks. The rest: nothing but the page makes requests.
-ARGUMENTS = ("--no-sandbox", "--disable-background-networking", "--disable-component-update")
+# A container often has neither a user namespace for the sandbox nor a large /dev/shm. Only pages make requests.
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+)
 
 
 @dataclass
@@ -40,16 +49,23 @@ class Visit:
             self.complaints.append(line.text)
 
 
+def _find_chromium() -> str | None:
+    """The path of the browser; None if there is none."""
+    return os.environ.get("RELATE_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """A browser without a profile."""
-    path = shutil.which("chromium")
+    path = _find_chromium()
     if path is None:
-        pytest.skip("chromium is missing: apt-get install chromium")
+        pytest.skip("needs Chromium: apt-get install chromium, or RELATE_CHROMIUM")
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS, timeout=TIMEOUT_MILLISECONDS)
-        yield started
-        await started.close()
+        try:
+            yield started
+        finally:
+            await started.close()
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.types import Revoked, UserId
 from relate_api import live
 from relate_api.__main__ import serve_api
@@ -225,6 +226,8 @@ async def test_a_revoked_key_ends_its_streams(api: RunningApi) -> None:
     parser = EventParser()
     async with api.client() as client, following(client, parser) as events:
         (key,) = await api.resources.accounts.keys(UserId(api.alice))
-        api.resources.authenticator.enforce(Revoked(key_ids=frozenset({key.id})))
+        authenticator = api.resources.authenticator
+        assert isinstance(authenticator, KeyAuthenticator)
+        authenticator.enforce(Revoked(key_ids=frozenset({key.id})))
         async with asyncio.timeout(WAIT_SECONDS):
             assert [event async for event in events] == []
