@@ -27,7 +27,7 @@ async def subscribe(client: httpx.AsyncClient, **changed: Any) -> dict[str, Any]
     return made
 
 
-async def test_everyone_may_know_the_public_key(world: MemoryBackend) -> None:
+async def test_the_public_key_needs_no_login(world: MemoryBackend) -> None:
     async with create_client(create_api(world)) as stranger:
         assert (await stranger.get(f"{PUSHES}/vapid-public-key")).json() == {"publicKey": PUSH_KEY.public}
 
