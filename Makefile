@@ -64,7 +64,8 @@ coverage: sync ## branch coverage of unit tests and transcripts, with a floor (S
 	$(BIN)/coverage report
 
 test-containers: sync ## the tests of the container stack, with its images pulled; skips none
-	docker compose --file compose.yaml --file deploy/compose.scale.yaml pull --quiet --ignore-buildable
+	docker compose --file compose.yaml --file deploy/compose.scale.yaml --file deploy/compose.logs.yaml \
+		--profile '*' pull --quiet --ignore-buildable
 	sed -n 's/^FROM \([^ ]*:[^ ]*\).*/\1/p' deploy/Dockerfile | xargs -n 1 docker pull --quiet
 	docker compose --profile '*' build
 	RELATE_REQUIRE_CONTAINERS=1 $(BIN)/pytest tests/containers
@@ -128,8 +129,8 @@ down: ## stop the container stack and remove its volumes
 logs: ## follow the stack's logs
 	docker compose --profile '*' logs --follow --tail 100
 
-demo: ## keep the stack busy with demo traffic until `docker compose stop demo`
-	docker compose --profile demo up --detach --build --wait demo
+demo: ## keep the stack busy with demo traffic until `docker compose stop demo`; FAULT= breaks something (docs/walks)
+	deploy/demo/start.sh $(FAULT)
 
 debian: ## install the servers and mail clients that tests use, on Debian or Ubuntu (as root)
 	apt-get update --quiet --quiet

@@ -27,6 +27,8 @@ from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
 from relate_api.http.ranges import NotSatisfiableError, parse_range
 from relate_api.live.position import parse_token
+from relate_api.page.html_mail.sanitiser import sanitise
+from relate_api.page.shown import one_line, plain_text
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
@@ -656,6 +658,20 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         ),
     ),
     "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
+    "HTML for the page": Untrusted(
+        lambda octets: sanitise(_text(octets), {"a": "data:image/png;base64,"}),
+        (b'<p style="color: red">a<img src="cid:a"><a href="https://b/?c=1&amp;">e</a><table><td>f</table><!-- g -->',),
+        (
+            *_units(b"", (b"<div>", b"<b><p>", b"<p a=b ", b"<!--", b"&", b"<style>", b"<ul><li>"), b""),
+            (b'<p style="', b"a:b;", b'">'),
+            (b'<img src="', b"cid:", b'">'),
+        ),
+    ),
+    "text for the page": Untrusted(
+        lambda octets: (plain_text(_text(octets)), one_line(_text(octets))),
+        (b"See https://example.org/?a=b, and <c>.",),
+        ((b"", b"http://", b""), (b"", b"https://a) ", b""), (b"", b"<", b""), (b"http://a", b")", b"")),
+    ),
     "a search": Untrusted(
         _query,
         (b'from:ann -subject:"a \\"b\\"" has:attachment is:unread in:x before:2026-11-30 larger:1M text',),

@@ -22,6 +22,7 @@ from relate_api import (
     labels,
     live,
     mailboxes,
+    page,
     preferences,
     profile,
     push,
@@ -38,6 +39,8 @@ from relate_api.http.middleware import (
     ProxyHeadersMiddleware,
     ResponseFieldsMiddleware,
 )
+from relate_api.page import Page
+from relate_api.page.sessions.keeper import SessionKeeper
 from relate_wire.limits import Network
 
 OPENAPI_PATH = "/openapi.json"
@@ -75,6 +78,7 @@ def create_app(
     origins: tuple[str, ...] = (),
     requests_per_minute: int = 0,
     max_streams: int = MAX_STREAMS,
+    shown: Page = Page(),  # noqa: B008 - frozen
     for_developers: developers.Developers | None = None,
 ) -> FastAPI:
     """Create the API. Pages of `origins` may call it from a browser; `requests_per_minute` is the limit of each key.
@@ -104,7 +108,9 @@ def create_app(
     app.state.running_requests = compose.RunningRequests()
     app.state.offload = compose.Offload()
     app.state.streams = live.Streams(max_streams)
-    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin):
+    app.state.page = shown
+    app.state.sessions = SessionKeeper(services.accounts.web_sessions, shown.settings)
+    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin, page):
         app.include_router(resource.router)
     if for_developers is not None:
         app.state.developers = for_developers
@@ -113,6 +119,6 @@ def create_app(
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     errors.install(app)
-    public = {*health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, push.PUBLIC_KEY, OPENAPI_PATH}
-    require_scopes(app, public)
+    public = {*health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, *page.PATHS, push.PUBLIC_KEY}
+    require_scopes(app, {*public, OPENAPI_PATH})
     return app

@@ -67,7 +67,13 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
         yield Server(imap_service(settings.imap, resources), supervisor=resources.supervisor)
     if "api" in services:
         yield serve_api(
-            settings.api, settings.smtp, resources, installation=_installation(settings), cors=settings.cors
+            settings.api,
+            settings.smtp,
+            resources,
+            installation=_installation(settings),
+            cors=settings.cors,
+            page=settings.page,
+            jaeger=settings.jaeger,
         )
     if "relay" in services:
         yield serve_relay(resources, settings.smtp.server_name)
@@ -81,6 +87,8 @@ def _installation(settings: Settings) -> Installation:
         settings.oidc,
         settings.mta_sts,
         settings.shared.relay.enabled,
+        bool(settings.shared.relay.smarthost),
+        endpoint(settings.api),
     )
 
 

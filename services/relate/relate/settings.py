@@ -9,7 +9,7 @@ from relate import database_discovery
 from relate.database_discovery import DiscoveredDatabase
 from relate.dev.settings import DevSettings
 from relate.output import print_note
-from relate_api.config import ApiSettings, CorsSettings, OidcSettings
+from relate_api.config import ApiSettings, CorsSettings, OidcSettings, PageSettings
 from relate_api.installation import MtaStsSettings
 from relate_config import SectionLike, check_names, is_set, load
 from relate_imap.config import ImapSettings
@@ -31,6 +31,7 @@ SECTIONS: tuple[type[SectionLike], ...] = (
     MtaStsSettings,
     OidcSettings,
     CorsSettings,
+    PageSettings,
     JaegerSettings,
     DevSettings,
 )
@@ -54,6 +55,7 @@ class Settings:
     mta_sts: MtaStsSettings = field(default_factory=lambda: load(MtaStsSettings))
     oidc: OidcSettings = field(default_factory=lambda: load(OidcSettings))
     cors: CorsSettings = field(default_factory=lambda: load(CorsSettings))
+    page: PageSettings = field(default_factory=lambda: load(PageSettings))
     jaeger: JaegerSettings = field(default_factory=lambda: load(JaegerSettings))
     dev: DevSettings = field(default_factory=lambda: load(DevSettings))
     discovered: DiscoveredDatabase | None = None

@@ -20,6 +20,7 @@ from relate_accounts.types import (
     UserId,
     Verdict,
 )
+from relate_accounts.web_sessions import WebSessionStore
 
 __all__ = ["AccountStore", "Authenticator", "Directory", "TokenAcceptor", "TokenLogins"]
 
@@ -86,6 +87,10 @@ class AccountStore(Protocol):
     @property
     def profiles(self) -> ProfileStore:
         """What users set about themselves."""
+
+    @property
+    def web_sessions(self) -> WebSessionStore:
+        """The sessions of users who have signed in with a browser."""
 
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None

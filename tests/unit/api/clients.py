@@ -13,6 +13,7 @@ from relate_api.app import create_app
 from relate_api.config import MAX_STREAMS, ApiSettings
 from relate_api.developers import Developers
 from relate_api.installation import Installation
+from relate_api.page import Page
 from relate_api.push.vapid import VapidKey, make_key
 from relate_mailstore.ports import MailStore
 from relate_submission.routing import Relaying
@@ -50,6 +51,7 @@ def create_api(
     requests_per_minute: int = 0,
     max_streams: int = MAX_STREAMS,
     content: ContentBudget | None = None,
+    shown: Page = Page(),  # noqa: B008 - frozen
     developers: Developers | None = None,
     **rules: object,
 ) -> FastAPI:
@@ -87,6 +89,7 @@ def create_api(
         origins=origins,
         requests_per_minute=requests_per_minute,
         max_streams=max_streams,
+        shown=shown,
         for_developers=developers,
     )
 
