@@ -34,7 +34,7 @@ def main() -> None:
     settings = {"OTEL_SDK_DISABLED": "true", "Api__MaxConnections": str(options.others + 100)}
     with RelateProcess(settings=settings) as server, ExitStack() as stack:
         for number in range(options.others):
-            stack.enter_context(_waiting(server, f"other{number}@example.test"))
+            stack.enter_context(closing(_request(server, f"other{number}@example.test")))
         latencies = sorted(_measure(server, options.messages + WARM_UP_MESSAGES)[WARM_UP_MESSAGES:])
     cuts = quantiles([1_000 * each for each in latencies], n=100)
     print(
@@ -62,27 +62,30 @@ def _measure(server: Server, messages: int) -> list[float]:
     return latencies
 
 
-@contextmanager
-def _waiting(server: Server, address: str) -> Iterator[list[float]]:
-    """A request that waits for a message of an address; at the end the list has the time of the answer."""
-    answered: list[float] = []
+def _request(server: Server, address: str) -> http.client.HTTPConnection:
+    """A connection whose request waits for a message of an address."""
     connection = http.client.HTTPConnection(server.host, server.ports.http, timeout=2 * WAIT_SECONDS)
-
-    def read() -> None:
-        with closing(connection):
-            answer = json.loads(connection.getresponse().read())
-            answered.append(time.perf_counter())
-            if answer.get("codes") != ["123456"]:
-                raise RuntimeError(answer)
-
     headers = {"Authorization": f"Bearer {address}"}
     connection.request("GET", f"/api/wait?timeout={WAIT_SECONDS}", headers=headers)
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    try:
-        yield answered
-    finally:
-        if not address.startswith("other"):  # the others end with the server
+    return connection
+
+
+@contextmanager
+def _waiting(server: Server, address: str) -> Iterator[list[float]]:
+    """A request that waits; at the end the list has the time of the answer, if that was the message."""
+    answered: list[float] = []
+
+    def read() -> None:
+        answer = json.loads(connection.getresponse().read())
+        if answer.get("codes") == ["123456"]:
+            answered.append(time.perf_counter())
+
+    with closing(_request(server, address)) as connection:
+        thread = threading.Thread(target=read)
+        thread.start()
+        try:
+            yield answered
+        finally:
             thread.join()
 
 

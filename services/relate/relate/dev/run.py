@@ -5,7 +5,7 @@ every login, settings without `Relay__Enabled`, services with faults, and an API
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +26,7 @@ from relate_api.__main__ import serve_api
 from relate_api.developers import Developers
 from relate_api.developers.fault_rules import FaultRule
 from relate_api.developers.waiters import Waiters
+from relate_api.http.server import BoundPorts
 from relate_api.installation import Installation
 from relate_config import ConfigurationError
 from relate_imap.__main__ import imap_service
@@ -43,6 +44,8 @@ from relate_wire.server import Server
 
 ADMINISTRATOR = "postmaster"  # the local part of the owner of the key with the scope admin
 KEY_NAME = "developers' mode"
+
+_PORT_NAMES = ("smtp", "smtps", "mx", "pop3", "pop3s", "imap", "imaps")  # in the order of the listeners
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -106,6 +109,7 @@ async def _serve(settings: Settings, resources: Resources, options: Options) -> 
         admin_key = await _create_admin_key(resources.accounts, mailboxes, settings.smtp.server_name)
     faults = Faults()
     faults.replace("", options.faults)
+    developers = Developers(faults, Waiters(settings.dev.max_waiters), releases=resources.relay.enabled)
     opened = replace(
         resources,
         authenticator=OpenAuthenticator(resources.authenticator, mailboxes, settings.smtp.server_name),
@@ -113,41 +117,45 @@ async def _serve(settings: Settings, resources: Resources, options: Options) -> 
         relay=RelaySettings(),
     )
     await _seed(options.seeds, settings, opened)
-    relays = resources.relay.enabled
-    developers = Developers(faults, Waiters(settings.dev.max_waiters), releases=relays)
+    async with (
+        _relay(resources, settings.smtp.server_name),
+        _serve_protocols(settings, opened, faults) as ports,
+        _serve_api(settings, opened, developers) as (http, https),
+    ):
+        yield Ready(settings.api.host, **ports, http=http, https=https, admin_key=admin_key)
+
+
+@asynccontextmanager
+async def _serve_protocols(settings: Settings, resources: Resources, faults: Faults) -> AsyncIterator[dict[str, int]]:
+    """Run SMTP, POP3 and IMAP inside the block; their bound ports by name."""
+    smtp = smtp_service(settings.smtp, resources, starttls=_is_trusted(settings.smtp))
+    pop3 = pop3_service(settings.pop3, resources, starttls=_is_trusted(settings.pop3))
+    imap = imap_service(settings.imap, resources, starttls=_is_trusted(settings.imap))
+    supervisor = resources.supervisor
+    async with (
+        Server(replace(smtp, faults=faults.service("smtp")), supervisor=supervisor) as smtp_server,
+        Server(replace(pop3, faults=faults.service("pop3")), supervisor=supervisor) as pop3_server,
+        Server(replace(imap, faults=faults.service("imap")), supervisor=supervisor) as imap_server,
+    ):
+        ports = (*smtp_server.ports, *pop3_server.ports, *imap_server.ports)
+        yield dict(zip(_PORT_NAMES, ports, strict=True))
+
+
+def _serve_api(
+    settings: Settings, resources: Resources, developers: Developers
+) -> AbstractAsyncContextManager[BoundPorts]:
+    """The API with the routes of this mode. It tells clients the ports that are configured."""
     installation = Installation(
         endpoint(settings.smtp), endpoint(settings.pop3), endpoint(settings.imap), mta_sts=settings.mta_sts
     )
-    services = (
-        replace(
-            smtp_service(settings.smtp, opened, starttls=_is_trusted(settings.smtp)), faults=faults.service("smtp")
-        ),
-        replace(
-            pop3_service(settings.pop3, opened, starttls=_is_trusted(settings.pop3)), faults=faults.service("pop3")
-        ),
-        replace(
-            imap_service(settings.imap, opened, starttls=_is_trusted(settings.imap)), faults=faults.service("imap")
-        ),
+    return serve_api(
+        settings.api,
+        settings.smtp,
+        resources,
+        installation=installation,
+        cors=settings.cors,
+        developers=developers,
     )
-    smtp_server, pop3_server, imap_server = (Server(each, supervisor=resources.supervisor) for each in services)
-    async with (
-        _relay(resources, settings.smtp.server_name),
-        smtp_server,
-        pop3_server,
-        imap_server,
-        serve_api(
-            settings.api,
-            settings.smtp,
-            opened,
-            installation=installation,
-            cors=settings.cors,
-            developers=developers,
-        ) as (http, https),
-    ):
-        names = ("smtp", "smtps", "mx", "pop3", "pop3s", "imap", "imaps")
-        ports = (*smtp_server.ports, *pop3_server.ports, *imap_server.ports)
-        bound = dict(zip(names, ports, strict=True)) | {"http": http, "https": https}
-        yield Ready(settings.api.host, **bound, admin_key=admin_key)
 
 
 @asynccontextmanager
