@@ -81,6 +81,8 @@ def _installation(settings: Settings) -> Installation:
         settings.oidc,
         settings.mta_sts,
         settings.shared.relay.enabled,
+        bool(settings.shared.relay.smarthost),
+        endpoint(settings.api),
     )
 
 

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Query
 from relate_accounts.types import Scope, UserId
 from relate_api.access.dependencies import InjectedServices, Principal, Reader, RequireScope, Services
 from relate_api.http.parameters import require_distinct_parameters
-from relate_api.journeys.schemas import JourneyFilters, JourneyPage, MessageJourney, cursor_of
+from relate_api.journeys.schemas import JourneyFilters, JourneyPage, MessageJourney
+from relate_api.schemas import time_cursor
 from relate_mailstore.event_types import EventName
 from relate_mailstore.journey_search import find_journey, find_journeys, find_own_journeys
 from relate_mailstore.journey_views import Names
@@ -46,7 +47,7 @@ async def list_journeys(
         found = await find_own_journeys(services.events, principal.account_id, search)
         names = {principal.account_id: principal.user.address}
     items = [MessageJourney.of(journey, names) for journey in found.journeys]
-    return JourneyPage(items=items, next_cursor=cursor_of(found.next_before))
+    return JourneyPage(items=items, next_cursor=time_cursor(found.next_before))
 
 
 async def _names(services: Services, journeys: Iterable[Journey]) -> Names:
