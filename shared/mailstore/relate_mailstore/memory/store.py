@@ -49,7 +49,6 @@ from relate_mailstore.types import (
     AssignedUid,
     Copied,
     Delivery,
-    Destination,
     Entry,
     Flag,
     FlagChange,
@@ -131,11 +130,11 @@ class MemoryMailStore:
         """The request with this key."""
         return self._requests.find(account_id, key_hash)
 
-    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: Delivery) -> bool:
         """Enter the notice, unless the owner was told."""
         if not self._sending.tell(account_id, limit):
             return False
-        self._deliver_all([Delivery(notice, (Destination(account_id),), is_filtered=False)])
+        self._deliver_all([notice])
         return True
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:

@@ -359,7 +359,7 @@ class SqlMailStore:
         """The request with this key."""
         return await self._requests.find(account_id, key_hash)
 
-    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: Delivery) -> bool:
         """Enter a notice once in a period."""
         return await self._deliveries.tell_held(account_id, limit, notice)
 
