@@ -5,7 +5,6 @@ not end: it was killed between the other server's acceptance and its own commit 
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -18,9 +17,9 @@ from sqlalchemy import text
 from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.product.accounts import Account, message
 from tests.integration.sending.conftest import Home
+from tests.integration.sending.processes import Processes, copies, is_explained
 from tests.support.product import TIMEOUT_SECONDS, Product
 from tests.support.relay.internet import Internet
-from tests.support.relay.sink import Message, Sink
 from tests.support.relay.system import SERVER_NAME
 
 pytestmark = pytest.mark.xdist_group("sending-killed")
@@ -37,35 +36,6 @@ SETTINGS = {
     "Relay__HeloName": SERVER_NAME,
     "Relay__TakeoverSeconds": "5",
 }
-
-
-class Processes:
-    """A service for submission and runners: all in one process on SQLite, otherwise each in its own."""
-
-    def __init__(self, home: Home, directory: Path, settings: dict[str, str], until: ExitStack) -> None:
-        is_embedded = home.url.startswith("sqlite")
-        self._services: dict[Product, str] = {}
-        for number, service in enumerate(["all"] if is_embedded else ["smtp", *["relay"] * home.runners]):
-            (folder := directory / str(number)).mkdir()
-            self._services[until.enter_context(Product(folder, home.url, **settings))] = service
-        self.submission, *_ = self._services
-
-    def start(self, *products: Product) -> None:
-        for product in products or self._services:
-            product.start(self._services[product])
-
-    def kill_one(self, random: Random) -> None:
-        """Kill a process, and start it again."""
-        killed = random.choice(list(self._services))
-        killed.kill()
-        self.start(killed)
-
-    def kill_all(self) -> None:
-        for product in self._services:
-            product.kill()
-
-    def start_one_runner(self) -> None:
-        self.start(list(self._services)[-1])
 
 
 async def submit(product: Product, sender: Account, addresses: Sequence[str]) -> None:
@@ -87,23 +57,6 @@ async def until_empty(url: str) -> None:
             await connection.rollback()
             await asyncio.sleep(0.1)
     await engine.dispose()
-
-
-def copies(sinks: Sequence[Sink]) -> dict[str, list[Message]]:
-    """The messages that arrived for each recipient, in order."""
-    found = defaultdict(list)
-    for sink in sinks:
-        for sent in sink.messages:
-            for to in sent.recipients:
-                found[to.address].append(sent)
-    return found
-
-
-def is_explained(sent: Message, sinks: Sequence[Sink]) -> bool:
-    """Whether a relay that was killed may not have known that this message was accepted."""
-    (sink,) = [sink for sink in sinks if sent in sink.messages]
-    (*_, last) = [each for each in sink.messages if each.connection == sent.connection]
-    return sent is last and sent.connection not in sink.ended
 
 
 @pytest.mark.timeout(300)
