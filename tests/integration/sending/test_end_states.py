@@ -125,7 +125,6 @@ async def judge(
     return Verdict(mails, accounts, users, journeys, places, sinks, processes)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("count", [SHORT, pytest.param(LONG, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 async def test_each_accepted_and_each_refused_mail_has_one_true_end(
     tmp_path: Path, any_home: Home, internet: Internet, count: int

@@ -59,8 +59,13 @@ async def until_empty(url: str) -> None:
     await engine.dispose()
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("rounds", [FEW_ROUNDS, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param(FEW_ROUNDS, marks=pytest.mark.timeout(300)),
+        pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+    ],
+)
 async def test_no_accepted_message_is_lost_when_processes_are_killed(
     tmp_path: Path, home: Home, internet: Internet, rounds: int
 ) -> None:

@@ -181,7 +181,7 @@ class SqlMailStore:
             "mailstore.upkeep.suppressions": self.suppressions.trim,
             "mailstore.upkeep.requests": self.trim_requests,
         }
-        self._upkeep = Upkeep(self._texts.make_some, daily, lambda: freshness.notice_count, supervisor)
+        self._upkeep = Upkeep(self._make_texts, daily, lambda: freshness.notice_count, supervisor)
         # Outgoing mail.
         self._queue_changes: QueueChanges = (
             PostgresQueueChanges(self._side) if self._side else FileQueueChanges(database_file(engine))
@@ -536,10 +536,14 @@ class SqlMailStore:
     async def _named(self, account_id: AccountId, name: str, act: Callable[[str], Awaitable[T]]) -> T:
         return await mailboxes.retry_with_equivalent_name(self._database, account_id, name, act)
 
+    async def _make_texts(self, messages: int) -> int:
+        """Make search texts in advance, but not with the last space of a disk, which mail and its removal need."""
+        if self._reserve is not None and self._reserve.is_nearly_full:
+            return 0
+        return await self._texts.make_some(messages)
+
     def _changed_by(self) -> ChangedBy | None:
-        if self._actor is None or (self._reserve is not None and self._reserve.is_nearly_full):
-            return None  # on a nearly full disk mail can be removed, untold
-        return self._actor.changes()
+        return None if self._actor is None else self._actor.changes()
 
     def _telling(self) -> Telling:
         return Telling(self._writer, self._changed_by())
