@@ -1,5 +1,6 @@
 """The processes of a system that tests kill, and what a killed one may have sent twice."""
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -9,9 +10,14 @@ from random import Random
 from threading import Event
 from typing import NamedTuple
 
+from sqlalchemy import text
+
+from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.sending.conftest import Home
 from tests.support.product import TIMEOUT_SECONDS, Product
 from tests.support.relay.sink import Message, Sink
+
+DRAIN_SECONDS = 2 * TIMEOUT_SECONDS  # a killed runner's leases end first, then all that waits is attempted
 
 
 class Kill(NamedTuple):
@@ -79,6 +85,19 @@ class Processes:
         self._running[product].clear()
         self.kills.append(Kill(product, time.monotonic()))
         product.kill()
+
+
+async def until_none(url: str, condition: str = "true") -> None:
+    """Wait until no recipient in the queue meets a condition: what other processes do to it is told to none here.
+
+    Each look is a statement without a transaction, which on SQLite would take the write lock.
+    """
+    engine = open_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+    waiting = text(f"SELECT count(*) FROM queue_recipients WHERE {condition}")
+    async with asyncio.timeout(DRAIN_SECONDS), engine.connect() as connection:
+        while (await connection.execute(waiting)).scalar_one():
+            await asyncio.sleep(0.1)
+    await engine.dispose()
 
 
 def copies(sinks: Sequence[Sink]) -> dict[str, list[Message]]:

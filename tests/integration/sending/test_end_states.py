@@ -15,7 +15,6 @@ from random import Random
 from threading import Condition
 
 import pytest
-from sqlalchemy import text
 
 from relate_accounts.sql import SqlAccountStore
 from relate_mailstore.queue_types import QueueFilter
@@ -26,10 +25,10 @@ from tests.integration.sending.conftest import Home
 from tests.integration.sending.ends.clients import Accounts, Clients, create_filters
 from tests.integration.sending.ends.mails import ACCEPTING, LATER, NEVER, REFUSING, Mail, random_mails
 from tests.integration.sending.ends.verdict import Verdict, read_journeys, read_places
-from tests.integration.sending.processes import Processes
+from tests.integration.sending.processes import Processes, until_none
 from tests.support.product import TIMEOUT_SECONDS
 from tests.support.relay.internet import Internet
-from tests.support.relay.sink import Answer, Sink, reply
+from tests.support.relay.sink import Answer, Script, Sink, reply
 from tests.support.relay.system import SERVER_NAME
 
 pytestmark = pytest.mark.xdist_group("sending-end-states")
@@ -41,7 +40,7 @@ LATER_REPLY, REFUSED = reply("450 4.2.1 later"), reply("550 5.1.1 no such user")
 SETTINGS = {
     "OTEL_SDK_DISABLED": "true",
     "Pop3__Enabled": "false",
-    "Relay__Retry": "0.2,1,60",
+    "Relay__Retry": "0.2,1,5,5,5,3600",
     "Relay__HeloName": SERVER_NAME,
     "Relay__TakeoverSeconds": "5",
     "Api__RequestsPerMinute": "0",
@@ -100,13 +99,7 @@ class FirstLater:
 
 async def until_only_never_waits(url: str) -> None:
     """Wait until the queue has done what it can: what other processes do to it is told to none here."""
-    waiting = text(f"SELECT count(*) FROM queue_recipients WHERE domain <> '{NEVER}' OR attempts = 0")
-    engine = open_engine(url)
-    async with asyncio.timeout(2 * TIMEOUT_SECONDS), engine.connect() as connection:
-        while (await connection.execute(waiting)).scalar_one():
-            await connection.rollback()
-            await asyncio.sleep(0.1)
-    await engine.dispose()
+    await until_none(url, f"domain <> '{NEVER}' OR attempts = 0")
 
 
 async def judge(
@@ -131,7 +124,12 @@ async def test_each_accepted_and_each_refused_mail_has_one_true_end(
 ) -> None:
     random = Random(count)
     mails = [*random_mails(random, count)]
-    scripts = {ACCEPTING: {}, REFUSING: {"RCPT": REFUSED}, LATER: {"RCPT": FirstLater()}, NEVER: {"RCPT": LATER_REPLY}}
+    scripts: dict[str, Script] = {
+        ACCEPTING: {},
+        REFUSING: {"RCPT": REFUSED},
+        LATER: {"RCPT": FirstLater()},
+        NEVER: {"RCPT": LATER_REPLY},
+    }
     sinks = [await internet.domain(domain, script) for domain, script in scripts.items()]
     progress = Progress(mails)
     with ExitStack() as stack:

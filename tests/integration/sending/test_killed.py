@@ -12,13 +12,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import text
 
-from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.product.accounts import Account, message
 from tests.integration.sending.conftest import Home
-from tests.integration.sending.processes import Processes, copies, is_explained
-from tests.support.product import TIMEOUT_SECONDS, Product
+from tests.integration.sending.processes import Processes, copies, is_explained, until_none
+from tests.support.product import Product
 from tests.support.relay.internet import Internet
 from tests.support.relay.system import SERVER_NAME
 
@@ -49,16 +47,6 @@ async def submit(product: Product, sender: Account, addresses: Sequence[str]) ->
     await asyncio.to_thread(send)
 
 
-async def until_empty(url: str) -> None:
-    """Wait until the queue is empty: what other processes do to it is told to none here."""
-    engine = open_engine(url)
-    async with asyncio.timeout(TIMEOUT_SECONDS), engine.connect() as connection:
-        while (await connection.execute(text("SELECT count(*) FROM queue_recipients"))).scalar_one():
-            await connection.rollback()
-            await asyncio.sleep(0.1)
-    await engine.dispose()
-
-
 @pytest.mark.parametrize(
     "rounds",
     [
@@ -84,7 +72,7 @@ async def test_no_accepted_message_is_lost_when_processes_are_killed(
             await asyncio.to_thread(processes.kill_one, random)
         await asyncio.to_thread(processes.kill_all)
         await asyncio.to_thread(processes.start_one_runner)
-        await until_empty(home.url)
+        await until_none(home.url)
     arrived = copies(sinks)
     repeated = {address: each for address, each in arrived.items() if len(each) > 1}
     print(f"{len(accepted)} messages, {rounds} rounds: {len(repeated)} sent twice")

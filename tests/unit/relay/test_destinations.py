@@ -23,16 +23,28 @@ def suspend(destinations: Destinations, domain: str = DOMAIN) -> None:
     assert suspended == [False] * (SUSPENDING_FAILURES - 1) + [True]
 
 
-def test_connections_grow_by_one_for_each_round(destinations: Destinations) -> None:
-    assert destinations.free(DOMAIN) == FIRST_CONNECTIONS
-    allowed = []
-    for _ in range(FIRST_CONNECTIONS + FIRST_CONNECTIONS + 1):
+def use_all_connections(destinations: Destinations, messages: int) -> int:
+    """Reach the destination with so many messages over as many connections as are allowed; the number of those."""
+    opened = 0
+    for _ in range(messages):
+        while destinations.free(DOMAIN) > 0:
+            destinations.opened(DOMAIN)
+            opened += 1
         destinations.reached(DOMAIN)
-        allowed.append(destinations.free(DOMAIN))
-    assert allowed == [2, 3, 3, 3, 4]
+    return opened
+
+
+def test_connections_double_in_each_round_of_messages(destinations: Destinations) -> None:
+    assert use_all_connections(destinations, FIRST_CONNECTIONS) + destinations.free(DOMAIN) == 2 * FIRST_CONNECTIONS
+    assert use_all_connections(destinations, 1000) + 2 * FIRST_CONNECTIONS - 1 == MAX_CONNECTIONS
+    assert destinations.free(DOMAIN) == 0
+
+
+def test_messages_that_come_one_by_one_allow_no_more_connections(destinations: Destinations) -> None:
+    destinations.opened(DOMAIN)
     for _ in range(1000):
         destinations.reached(DOMAIN)
-    assert destinations.free(DOMAIN) == MAX_CONNECTIONS
+    assert destinations.free(DOMAIN) == FIRST_CONNECTIONS - 1
 
 
 def test_open_connections_are_subtracted(destinations: Destinations) -> None:
@@ -47,13 +59,12 @@ def test_open_connections_are_subtracted(destinations: Destinations) -> None:
 
 
 def test_a_failure_halves_the_connections(destinations: Destinations) -> None:
-    for _ in range(1000):
-        destinations.reached(DOMAIN)
+    use_all_connections(destinations, 1000)
     destinations.failed(DOMAIN)
-    assert destinations.free(DOMAIN) == MAX_CONNECTIONS // 2
+    assert destinations.free(DOMAIN) == MAX_CONNECTIONS // 2 - MAX_CONNECTIONS  # too many are open
     destinations.reached(DOMAIN)
     destinations.failed(DOMAIN)
-    assert destinations.free(DOMAIN) == MAX_CONNECTIONS // 4
+    assert destinations.free(DOMAIN) == (MAX_CONNECTIONS // 2 + 1) // 2 - MAX_CONNECTIONS
 
 
 def test_what_reaches_a_destination_ends_the_row_of_failures(destinations: Destinations) -> None:
@@ -64,13 +75,9 @@ def test_what_reaches_a_destination_ends_the_row_of_failures(destinations: Desti
 
 
 def test_relays_share_the_limit(destinations: Destinations) -> None:
-    for _ in range(1000):
-        destinations.reached(DOMAIN)
+    use_all_connections(destinations, 1000)
     destinations.runners = 3
-    assert destinations.free(DOMAIN) == MAX_CONNECTIONS // 3
-    for _ in range(MAX_CONNECTIONS // 3 + 2):
-        destinations.opened(DOMAIN)
-    assert destinations.free(DOMAIN) == -2  # too many are open
+    assert destinations.free(DOMAIN) == MAX_CONNECTIONS // 3 - MAX_CONNECTIONS  # too many are open
     destinations.runners = 2 * MAX_CONNECTIONS
     assert destinations.free("elsewhere.test") == 1
 

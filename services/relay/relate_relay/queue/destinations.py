@@ -1,8 +1,9 @@
 """How many connections a process opens to a destination. Pure.
 
-As in Postfix, the number adapts: it grows by one for each round of messages that reached the destination, and a failed
-connection halves it. The limit holds for all relays together: each opens its share. After SUSPENDING_FAILURES failures
-in a row the queue suspends the destination for all relays. How many messages wait for it does not matter.
+The number adapts: while all connections that are allowed are open, it grows by one for each message that reached the
+destination. So it doubles in each round of messages, as Postfix's does by default; a failed connection halves it. The
+limit holds for all relays together: each opens its share. After SUSPENDING_FAILURES failures in a row the queue
+suspends the destination for all relays. How many messages wait for it does not matter.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ MAX_DESTINATIONS = 10_000
 
 @dataclass(slots=True)
 class _State:
-    connections: float = FIRST_CONNECTIONS  # that are allowed
+    connections: int = FIRST_CONNECTIONS  # that are allowed
     open: int = 0
     failures: int = 0  # in a row
     suspended: str = ""  # why
@@ -34,7 +35,7 @@ class Destinations:
         """The number of connections that may be opened to a destination now; negative if too many are open."""
         state = self._states.get(domain) or _State()
         share = max(1, self._max_connections // self.runners)
-        return min(int(state.connections), share) - state.open
+        return min(state.connections, share) - state.open
 
     def opened(self, domain: str) -> None:
         """Note that a connection is being opened."""
@@ -44,13 +45,14 @@ class Destinations:
         """Note that the destination has answered to a message."""
         state = self._use(domain)
         state.failures, state.suspended = 0, ""
-        state.connections = min(state.connections + 1 / max(1, int(state.connections)), self._max_connections)
+        if state.open >= state.connections:  # messages that come one by one prove nothing about more connections
+            state.connections = min(state.connections + 1, self._max_connections)
 
     def failed(self, domain: str) -> bool:
         """Note that no server of the destination could be reached. Returns whether it is to be suspended."""
         state = self._use(domain)
         state.failures += 1
-        state.connections = max(1.0, state.connections / 2)
+        state.connections = max(1, state.connections // 2)
         return state.failures >= SUSPENDING_FAILURES
 
     def suspend(self, domain: str, reason: str) -> bool:

@@ -53,12 +53,13 @@ def create_filters(product: Product, account: Account) -> None:
     _, read, move, label, throw = SUBJECTS
     with api(product, account.key) as client:
         created = client.post("/api/labels", json={"name": "work", "color": "#ff0000"})
-        for subject, action in {
+        actions: dict[str, dict[str, object]] = {
             read: {"markAsRead": True},
             move: {"moveToMailbox": "Archive"},
             label: {"assignLabelId": created.json()["id"]},
             throw: {"delete": True},
-        }.items():
+        }
+        for subject, action in actions.items():
             made = client.post("/api/filters", json={"name": subject, "subjectContains": subject, **action})
             assert made.status_code == 201, made.text
 

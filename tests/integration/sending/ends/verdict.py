@@ -14,7 +14,7 @@ from relate_mailstore.types import AccountId, Flag, MessageId
 from tests.integration.sending.ends.clients import Accounts
 from tests.integration.sending.ends.mails import Action, Mail, To, Way
 from tests.integration.sending.processes import Processes, copies, is_explained
-from tests.support.relay.sink import Sink
+from tests.support.relay.sink import Message, Sink
 
 PAGE_JOURNEYS = 500
 FORGOTTEN_SECONDS = 3.0  # from a refusal, or a first read, until it is stored; a second on an idle machine
@@ -161,7 +161,9 @@ class Verdict:
 
     # --- other servers
 
-    def _faults_of_copies(self, mail: Mail, found: Sequence[Journey], arrived: Mapping[str, list]) -> Iterator[str]:
+    def _faults_of_copies(
+        self, mail: Mail, found: Sequence[Journey], arrived: Mapping[str, Sequence[Message]]
+    ) -> Iterator[str]:
         if mail.to not in _ENDS:
             return
         accepted = [each for each in arrived.get(mail.address, []) if each.accepted]

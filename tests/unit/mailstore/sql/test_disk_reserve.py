@@ -129,6 +129,6 @@ async def test_no_search_text_is_made_in_advance_with_the_last_space(sqlite_url:
     async with opened_engine(sqlite_url) as engine, open_store(engine) as store:
         await store.deliver(delivery(AccountId(1)))
         free.return_value = 2 * RESERVED_OCTETS - 1
-        assert await store._make_texts(50) == 0
+        assert await store._parts.make_texts(50) == 0
         free.return_value = 2 * RESERVED_OCTETS
-        assert await store._make_texts(50) == 1
+        assert await store._parts.make_texts(50) == 1

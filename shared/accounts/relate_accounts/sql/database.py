@@ -11,14 +11,16 @@ from sqlalchemy import Executable, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from relate_accounts.clock import Now, utc_now
 from relate_accounts.driver_errors import database_errors, is_connection_lost
 
 
 class AccountsDatabase:
     """The base of stores on an engine that the caller opens and disposes of."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, now: Now = utc_now) -> None:
         self._engine = engine
+        self._now = now
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def _read(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:

@@ -6,18 +6,16 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_accounts.claims import CODE_PERIOD, CODES_PER_PERIOD, CODES_PERIOD, MAX_CLAIMS, MAX_TRIES, Claim
-from relate_accounts.clock import Now, utc_now
-from relate_accounts.errors import AddressNotFound, TooManyClaims, TooManyCodes, UserNotFound, WrongCode
+from relate_accounts.errors import AddressNotFound, TooManyClaims, TooManyCodes, WrongCode
 from relate_accounts.keys import same_hash
 from relate_accounts.profile_ports import Preference
-from relate_accounts.schema import claim_codes, claimed_addresses, preferences, users
-from relate_accounts.sql_database import AccountsDatabase
+from relate_accounts.schema import claim_codes, claimed_addresses, preferences
+from relate_accounts.sql.database import AccountsDatabase
+from relate_accounts.sql.rows import lock_user
 from relate_accounts.types import UserId
 
-_LOCK_USER = select(users.c.id).where(users.c.id == bindparam("user_id")).with_for_update()
 _PREFERENCES = select(preferences.c.name, preferences.c.value).where(preferences.c.user_id == bindparam("user_id"))
 _CLAIMS = select(claimed_addresses).where(claimed_addresses.c.user_id == bindparam("user_id"))
 _CLAIM = _CLAIMS.where(claimed_addresses.c.address == bindparam("address"))
@@ -27,10 +25,6 @@ _COUNT_CODES = select(func.count()).where(claim_codes.c.user_id == bindparam("us
 
 class SqlProfileStore(AccountsDatabase):
     """A `ProfileStore` on an engine that the caller opens and disposes of."""
-
-    def __init__(self, engine: AsyncEngine, now: Now = utc_now) -> None:
-        super().__init__(engine)
-        self._now = now
 
     async def preferences(self, user_id: UserId) -> Mapping[str, Preference]:
         """See `profile_ports.ProfileStore`."""
@@ -45,7 +39,7 @@ class SqlProfileStore(AccountsDatabase):
             index_elements=[preferences.c.user_id, preferences.c.name], set_={"value": statement.excluded.value}
         )
         async with self._transaction() as connection:
-            await _lock_user(connection, user_id)
+            await lock_user(connection, user_id)
             if rows:
                 await connection.execute(upsert, rows)
 
@@ -58,7 +52,7 @@ class SqlProfileStore(AccountsDatabase):
         """See `profile_ports.ProfileStore`."""
         now, named = self._now(), {"user_id": user_id, "address": address}
         async with self._transaction() as connection:
-            await _lock_user(connection, user_id)
+            await lock_user(connection, user_id)
             known = (await connection.execute(_CLAIM, named)).one_or_none()
             if known is not None and known.verified is not None:
                 return _claim(known)
@@ -110,12 +104,6 @@ class SqlProfileStore(AccountsDatabase):
     async def has_proved(self, user_id: UserId, address: str) -> bool:
         """See `profile_ports.ProfileStore`."""
         return any(row.verified is not None for row in await self._read(_CLAIM, user_id=user_id, address=address))
-
-
-async def _lock_user(connection: AsyncConnection, user_id: UserId) -> None:
-    """Lock the user's row, so that concurrent calls cannot exceed a limit. Raises UserNotFound."""
-    if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
-        raise UserNotFound("no user has that id")
 
 
 def _is(user_id: UserId, address: str) -> Any:
