@@ -26,7 +26,6 @@ from tests.integration.sending.ends.clients import Accounts, Clients, create_fil
 from tests.integration.sending.ends.mails import ACCEPTING, LATER, NEVER, REFUSING, Mail, random_mails
 from tests.integration.sending.ends.verdict import Verdict, read_journeys, read_places
 from tests.integration.sending.processes import Processes, until_none
-from tests.support.product import TIMEOUT_SECONDS
 from tests.support.relay.internet import Internet
 from tests.support.relay.sink import Answer, Script, Sink, reply
 from tests.support.relay.system import SERVER_NAME
@@ -149,5 +148,5 @@ async def test_each_accepted_and_each_refused_mail_has_one_true_end(
         await asyncio.to_thread(processes.stop_all)
         verdict = await judge(any_home.url, mails, accounts, sinks, processes)
     faults = verdict.faults()
-    print(f"{count} mails, {KILLS[count]} kills: {verdict.forgotten} refusals or reads may be forgotten")
+    print(f"{count} mails, {KILLS[count]} kills: {verdict.summary()}")
     assert not faults, f"{len(faults)} faults, such as {faults[:5]}"

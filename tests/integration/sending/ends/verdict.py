@@ -60,7 +60,6 @@ class Verdict:
         self._places = places
         self._sinks = sinks
         self._kills = [kill.time for kill in processes.kills]
-        self.forgotten = 0  # refusals, and first reads, of the last moments before a kill
 
     def faults(self) -> list[str]:
         """What is wrong; nothing if each mail has exactly one true end."""
@@ -76,11 +75,20 @@ class Verdict:
         faults += self._faults_of_reports([each for rest in by_mail.values() for each in rest])
         return [*faults, *self._untold_places()]
 
+    def summary(self) -> str:
+        """How many recipients came to which end, and what the kills have cost."""
+        ends = Counter(end.state.value for journey in self._journeys for end in journey.ends)
+        lost = sum(bool(mail.lost) for mail in self._mails)
+        forgotten = sum(self._is_forgotten(moment) for mail in self._mails for moment in mail.refused)
+        return f"{dict(ends.most_common())}; {lost} replies were lost, {forgotten} refusals came just before a kill"
+
     # --- mail that was accepted
 
     def _faults_of(self, mail: Mail, found: Sequence[Journey]) -> Iterator[str]:
         known = len(mail.accepted) + mail.appended
-        most = known + (mail.lost and (mail.way is not Way.API_WITH_KEY or not known) and mail.lost)
+        most = (
+            known if mail.way is Way.API_WITH_KEY else known + mail.lost
+        )  # what is repeated with its key is sent once
         if not known <= len(found) <= most:
             yield f"{len(found)} messages"
         for journey in found:
@@ -95,18 +103,15 @@ class Verdict:
         ends = {end.recipient: end.state for end in journey.ends}
         expected = {"" if mail.way is Way.APPEND else self._accounts.of(mail): self._expected(mail, journey)}
         if mail.way in {Way.API, Way.API_WITH_KEY}:
-            expected[""] = {EndState.APPENDED}  # in \Sent
+            expected[""] = {EndState.APPENDED}  # in Sent
         if len(journey.ends) != len(ends) or ends.keys() != expected.keys():
             yield f"ends {journey.ends}"
             return
         for address, state in ends.items():
             if state not in expected[address]:
                 yield f"{address or 'the copy'} is {state}, not {expected[address]}"
-            owner = (
-                self._ids.get(address) or self._copy_owner(mail) if state in _IN_MAILBOX | {EndState.DELETED} else None
-            )
-            if owner is not None:
-                yield from self._faults_of_place(journey, owner, state)
+            if state in _IN_MAILBOX | {EndState.DELETED}:
+                yield from self._faults_of_place(journey, self._ids.get(address) or self._copy_owner(mail), state)
 
     def _expected(self, mail: Mail, journey: Journey) -> set[EndState]:
         if mail.way is Way.APPEND:
@@ -115,16 +120,13 @@ class Verdict:
         end = _ENDS_OF_ACTIONS.get(mail.action)
         if end is None or not mail.accepted or str(journey.message_id) != mail.accepted[-1]:
             return {state}
-        if end is EndState.READ and self._is_forgotten(mail.acted, journey):
-            return {end, state}
+        if end is EndState.READ and (mail.failures or self._is_forgotten(mail.acted)):
+            return {end, state}  # the flag may be set twice, the first time by a process that is killed
         return {end}
 
-    def _is_forgotten(self, moment: float | None, journey: Journey | None = None) -> bool:
+    def _is_forgotten(self, moment: float | None) -> bool:
         """Whether a kill may have come between this moment and the commit that stores what happened."""
-        is_near = moment is not None and any(-1 <= kill - moment <= FORGOTTEN_SECONDS for kill in self._kills)
-        if is_near and (journey is None or all(event.name is not EventName.READ for event in journey.events)):
-            self.forgotten += 1
-        return is_near
+        return moment is not None and any(0 <= kill - moment <= FORGOTTEN_SECONDS for kill in self._kills)
 
     def _copy_owner(self, mail: Mail) -> AccountId:
         return self._ids[(self._accounts.bob if mail.way is Way.APPEND else self._accounts.ann).address]
@@ -169,8 +171,7 @@ class Verdict:
         accepted = [each for each in arrived.get(mail.address, []) if each.accepted]
         relayed = sum(end.state is EndState.RELAYED for each in found for end in each.ends)
         excess = len(accepted) - relayed
-        explained = sum(is_explained(each, self._sinks) for each in accepted)
-        if not 0 <= excess <= explained:
+        if excess < 0 or (excess and excess > sum(is_explained(each, self._sinks) for each in accepted)):
             yield f"{len(accepted)} copies arrived, {relayed} are told as relayed"
 
     def _faults_of_reports(self, journeys: Sequence[Journey]) -> Iterator[str]:
