@@ -104,6 +104,23 @@ async def test_pages_show_each_journey_once(mail: Store, alice: AccountId, clock
     assert shown == ["4", "3", "2", "1", "0"]
 
 
+async def test_a_message_with_several_heads_is_on_one_page(mail: Store, alice: AccountId, clock: Clock) -> None:
+    """A user has sent it to herself, and has a copy."""
+    address = "alice@example.org"
+    copy = Event(EventName.APPENDED, account_id=alice)
+    for header in ("one", "two"):
+        clock.now += 1
+        await deliver_to(mail, received(address, alice), delivered(alice, address, address), copy, header=header)
+    for search in (JourneySearch(), JourneySearch(sender=address), JourneySearch(recipient=address)):
+        found: list[str] = []
+        before: float | None = clock.now + 60
+        while before is not None:
+            page = await find_journeys(mail.events, replace(search, limit=1, before=before))
+            found += names(page.journeys)
+            before = page.next_before
+        assert found == ["two", "one"]
+
+
 async def test_what_no_column_can_hold_is_not_found(mail: Store) -> None:
     for text in ("\0@a.example", "\ud800@a.example"):
         for search in (JourneySearch(text), JourneySearch(sender=text), JourneySearch(recipient=text)):
