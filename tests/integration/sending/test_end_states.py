@@ -72,7 +72,7 @@ class Progress:
             clients.close()
         except BaseException:
             with self._changed:
-                self._left = 0  # nobody waits for what will not come
+                self._left = 0  # so that the test does not wait for it
                 self._changed.notify_all()
             raise
 

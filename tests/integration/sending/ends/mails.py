@@ -1,4 +1,4 @@
-"""Random mail: by which way it comes, to whom, what happens to it, and what its client was told."""
+"""Random mail: its way, its recipient, what becomes of it, and what its client was told."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

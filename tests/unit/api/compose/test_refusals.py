@@ -1,4 +1,4 @@
-"""What the event log tells of mail that the API refuses to send: by whom, to whom, and why."""
+"""What the event log tells of mail that the API refuses to send: the user, the recipient, the reason."""
 
 from typing import Any
 
