@@ -20,6 +20,7 @@ class Receiver:
 
     def __init__(self, *statuses: int | None) -> None:
         self.statuses = [*statuses]
+        self.retry_after = ""
         self.posted: asyncio.Queue[Posted] = asyncio.Queue()
         self.port = 0
 
@@ -43,7 +44,8 @@ class Receiver:
         if status is None:
             await reader.read()  # until the client gives up
         else:
-            writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nLocation: {self.url}\r\n\r\n".encode())
+            head = f"Content-Length: 0\r\nLocation: {self.url}\r\nRetry-After: {self.retry_after}\r\n"
+            writer.write(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode())
         writer.close()
 
 

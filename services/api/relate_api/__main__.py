@@ -5,6 +5,7 @@ if __name__ == "__main__":  # first, because SIGTERM may arrive during the impor
 
     block_signals()
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -15,7 +16,11 @@ from relate_api.app import create_app
 from relate_api.config import ApiSettings, CorsSettings, OidcSettings
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
+from relate_api.live import Streams
 from relate_api.oidc import Issuer, OidcLogins
+from relate_api.push.message import PushTexts
+from relate_api.push.request import PushRequests
+from relate_api.push.vapid import VapidKey, load_key
 from relate_api.webhooks import WebhookSender
 from relate_api.webhooks.notice import Teller
 from relate_config import load
@@ -24,6 +29,7 @@ from relate_mailstore.types import AccountId
 from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
+from relate_service.statistics import ExportedStatistics
 from relate_service.workers import run, stop_requested
 from relate_submission.config import SmtpSettings
 from relate_submission.routing import LocalOnly, Relaying
@@ -45,13 +51,14 @@ async def serve_api(
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
     Of SMTP's settings it takes those of submission, so that both accept the same messages. Without an `installation` it
-    is read from the environment. `client` posts to webhooks, instead of one by the settings. Raises OSError if a port
-    cannot be bound, CertificateError, ConfigurationError.
+    is read from the environment. `client` posts to webhooks and push services, instead of one by the settings. Raises
+    OSError if a port cannot be bound, CertificateError, ConfigurationError, StoreUnavailable.
     """
     installation = installation or load_installation(smtp_settings, relays=resources.relay.enabled)
     if installation.oidc.is_enabled:
         resources.authenticator.accept_tokens(oidc_logins(installation.oidc, resources.accounts, resources.store))
     store, authenticator = resources.traced("api")
+    push_key = await load_key(resources.pushes, settings.push_contact or f"mailto:postmaster@{settings.server_name}")
     services = Services(
         store,
         resources.accounts,
@@ -66,6 +73,8 @@ async def serve_api(
         labels=resources.traced_labels("api"),
         filters=resources.traced_filters("api"),
         webhooks=resources.webhooks,
+        pushes=resources.pushes,
+        push_key=push_key.public,
         tracing=resources.supervisor.tracing,
     )
     app = create_app(
@@ -78,7 +87,8 @@ async def serve_api(
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
     async with (
-        _webhook_sender(settings, resources, client),
+        _webhook_sender(settings, resources, push_key, client) as sender,
+        _exported(resources, app.state.streams, sender),
         ApiServer(app, settings, certificate, resources.supervisor) as ports,
     ):
         try:
@@ -87,17 +97,29 @@ async def serve_api(
             app.state.streams.close()  # they would last as long as the server waits for requests
 
 
+@asynccontextmanager
+async def _exported(resources: Resources, streams: Streams, sender: WebhookSender) -> AsyncIterator[None]:
+    """Export the numbers of streams and webhooks within the block."""
+    statistics = ExportedStatistics("api.statistics", resources.webhooks.statistics, resources.supervisor)
+    resources.telemetry.observe_streams(streams)
+    resources.telemetry.observe_webhooks(sender.results, statistics.take)
+    try:
+        yield
+    finally:
+        await statistics.close()
+
+
 def _webhook_sender(
-    settings: ApiSettings, resources: Resources, client: OutboundClient | None
+    settings: ApiSettings, resources: Resources, push_key: VapidKey, client: OutboundClient | None
 ) -> AbstractAsyncContextManager[WebhookSender]:
-    """The task that posts events to webhooks; their owners are told by mail when one is disabled."""
-    telemetry = resources.telemetry
+    """The task that posts events to webhooks and push services; owners of webhooks are told when one is disabled."""
     return WebhookSender(
         resources.webhooks,
         client or OutboundClient(private=settings.webhook_private_destinations),
         Teller(resources.store, resources.accounts, settings.server_name),
+        PushRequests(push_key, PushTexts(resources.store, resources.accounts), time.time),
         resources.supervisor,
-        traceparent=telemetry.operations("api").origin,
+        traceparent=resources.telemetry.operations("api").origin,
     )
 
 

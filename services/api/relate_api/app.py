@@ -23,6 +23,7 @@ from relate_api import (
     mailboxes,
     preferences,
     profile,
+    push,
     webhooks,
 )
 from relate_api.access.dependencies import Services, require_scopes
@@ -41,7 +42,7 @@ from relate_wire.limits import Network
 OPENAPI_PATH = "/openapi.json"
 
 # In the order in which routes are matched.
-MAIL = (emails, mailboxes, compose, labels, filters, journeys, live, webhooks)
+MAIL = (emails, mailboxes, compose, labels, filters, journeys, live, webhooks, push)
 
 
 class _Api(FastAPI):
@@ -104,5 +105,6 @@ def create_app(
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     errors.install(app)
-    require_scopes(app, public={*health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, OPENAPI_PATH})
+    public = {*health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, push.PUBLIC_KEY, OPENAPI_PATH}
+    require_scopes(app, public)
     return app

@@ -39,7 +39,9 @@ class ApiSettings(ServiceSettings):
     max_streams: int = Field(default=MAX_STREAMS, ge=0)
     """Open streams of `/api/events`, per process; each has a connection."""
     webhook_private_destinations: PrivateDestinations = PrivateDestinations.REFUSE
-    """Whether webhooks may be at addresses that are not globally routable. Users choose the URLs."""
+    """Whether webhooks and push services may be at addresses that are not globally routable. Users choose the URLs."""
+    push_contact: str = Field(default="", pattern=r"^((mailto:|https:/{2})[!-~]+)?$", max_length=500)
+    """The URL at which push services reach the operator of this server; without it, its postmaster."""
 
 
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")

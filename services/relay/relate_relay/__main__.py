@@ -26,7 +26,6 @@ from relate_relay.queue.policy_store import QueuedPolicyStore
 from relate_relay.queue.rules import Rules
 from relate_relay.queue.runner import Runner
 from relate_relay.queue.schedule import Schedule, parse_retry
-from relate_relay.queue.statistics import ExportedStatistics
 from relate_relay.routing.mta_sts import MtaSts, PolicyFetcher
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.resolver import Resolver, parse_resolver
@@ -36,6 +35,7 @@ from relate_relay.traced import TracedAttempts, TracedDns
 from relate_service.config import RelaySettings
 from relate_service.health_port import answer_checks
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
+from relate_service.statistics import ExportedStatistics
 from relate_service.workers import run, stop_requested
 from relate_supervisor import Supervisor
 from relate_wire.secret import Secret
@@ -60,7 +60,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
     rules = _rules(settings, server_name, await resources.accounts.envelope_secret())
     async with AsyncExitStack() as stack:
         runner = _make_runner(resources, options, rules, stack)
-        statistics = ExportedStatistics(resources.queue, resources.supervisor)
+        statistics = ExportedStatistics("relay.statistics", resources.queue.statistics, resources.supervisor)
         stack.push_async_callback(statistics.close)
         resources.telemetry.observe_queue(statistics.take)
         yield await stack.enter_async_context(_run(runner, resources.supervisor))

@@ -20,7 +20,17 @@ from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_config.private import DATA_FOLDER
 from relate_mailstore.change_events import Actor
-from relate_mailstore.ports import ActingStore, EventLog, Filters, Labels, MailStore, QueueStore, Suppressions, Webhooks
+from relate_mailstore.ports import (
+    ActingStore,
+    EventLog,
+    Filters,
+    Labels,
+    MailStore,
+    PushSubscriptions,
+    QueueStore,
+    Suppressions,
+    Webhooks,
+)
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
@@ -97,6 +107,7 @@ class Resources:
     labels: Labels
     filters: Filters
     webhooks: Webhooks
+    pushes: PushSubscriptions
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
@@ -218,6 +229,7 @@ async def _make_resources(
         labels=store.labels,
         filters=store.filters,
         webhooks=store.webhooks,
+        pushes=store.pushes,
         supervisor=supervisor,
         content=content,
         certificates=certificates,

@@ -7,6 +7,7 @@ and span means is declared in `registry`.
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from relate_telemetry.api_names import API_INSTRUMENTS
 from relate_telemetry.instruments import Instrument
 from relate_telemetry.relay_names import RELAY_INSTRUMENTS
 
@@ -114,6 +115,7 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
         "Lookups in a cache (tagged by cache and result)",
         (CACHE_NAME, CACHE_RESULT),
     ),
+    *API_INSTRUMENTS,
     *RELAY_INSTRUMENTS,
 )
 

@@ -211,6 +211,7 @@ async def test_a_client_that_does_not_read_is_disconnected(sqlite_url: str, monk
             while opened[0]:  # until the buffers of both sockets are full, and the timeout after that
                 await api.store.set_flags(api.alice, mailbox.id, uids, next(changes))
                 await asyncio.sleep(0.01)
+    assert (opened[0].slow, opened[0].events > 0) == (1, True)
 
 
 async def test_streams_end_at_once_when_the_server_stops(sqlite_url: str) -> None:

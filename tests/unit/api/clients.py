@@ -12,6 +12,7 @@ from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import MAX_STREAMS, ApiSettings
 from relate_api.installation import Installation
+from relate_api.push.vapid import VapidKey, make_key
 from relate_mailstore.ports import MailStore
 from relate_submission.routing import Relaying
 from relate_submission.rules import SubmissionRules
@@ -28,6 +29,7 @@ PROFILE = "/api/profile"
 
 CLIENT_ADDRESS = "192.0.2.7"
 SERVER_NAME = "mail.example.org"
+PUSH_KEY = VapidKey(make_key(), "mailto:postmaster@example.org")
 
 INSTALLATION = Installation(
     smtp=Endpoint("mail.example.org", 587, 465),
@@ -73,6 +75,8 @@ def create_api(
         labels=world.store.labels,
         filters=world.store.filters,
         webhooks=world.store.webhooks,
+        pushes=world.store.pushes,
+        push_key=PUSH_KEY.public,
     )
     return create_app(
         services,

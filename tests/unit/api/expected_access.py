@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relate_accounts.types import Scope
+from tests.support.push_browser import SOME_BROWSER
 
 READ = frozenset({Scope.API_READ, Scope.APP})
 WRITE = frozenset({Scope.API_WRITE, Scope.APP})
@@ -29,6 +30,12 @@ class Expected:
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 WEBHOOK = {"url": "https://hooks.example.net/", "events": ["new"]}
+
+PUSH = {
+    "endpoint": "https://push.example.net/send/abc",
+    "p256dhKey": SOME_BROWSER.keys.p256dh,
+    "authKey": SOME_BROWSER.keys.auth,
+}
 
 EMAILS = ("/api/emails", "/api/external/emails")
 OF_EMAILS: dict[tuple[str, str], Expected] = {
@@ -111,6 +118,10 @@ EXPECTED: dict[str, Expected] = {
     "POST /api/webhooks/{webhook_id}/test": Expected(OWN_KEYS),
     "GET /api/webhooks/{webhook_id}/deliveries": Expected(OWN_KEYS),
     "POST /api/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Expected(OWN_KEYS),
+    "GET /api/pushsubscriptions/vapid-public-key": Expected(PUBLIC),
+    "GET /api/pushsubscriptions": Expected(OWN_KEYS),
+    "POST /api/pushsubscriptions": Expected(OWN_KEYS, PUSH),
+    "DELETE /api/pushsubscriptions/{subscription_id}": Expected(OWN_KEYS),
     "GET /api/preferences": Expected(READ),
     "PUT /api/preferences": Expected(WRITE, {"theme": "dark"}),
     "GET /api/profile": Expected(READ),

@@ -28,6 +28,7 @@ from relate_mailstore.queue_types import Outgoing, OutgoingRecipient, QueueFilte
 from relate_mailstore.suppression_types import Suppression, SuppressionSource
 from relate_mailstore.types import AccountId, Delivery, Flag, NewMessage
 from relate_mailstore.webhook_types import NewWebhook, WebhookEvent
+from tests.support.push_browser import SOME_BROWSER
 from tests.support.factories import delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend
 from tests.support.oidc_issuer import AUDIENCE, OidcIssuer
@@ -98,6 +99,11 @@ async def make_webhook(world: MemoryBackend, user_id: UserId) -> object:
     return (await world.store.webhooks.create(AccountId(user_id), settings, make_secret())).id
 
 
+async def make_push_subscription(world: MemoryBackend, user_id: UserId) -> object:
+    endpoint = "https://push.example.net/send/abc"
+    return (await world.store.pushes.subscribe(AccountId(user_id), endpoint, SOME_BROWSER.keys)).id
+
+
 async def make_webhook_delivery(world: MemoryBackend, user_id: UserId) -> object:
     """A delivery of the user's newest webhook."""
     *_, newest = await world.store.webhooks.of_account(AccountId(user_id))
@@ -144,6 +150,7 @@ RESOURCES: dict[str, Make] = {
     "label_id": make_label,
     "filter_id": make_filter,
     "webhook_id": make_webhook,
+    "subscription_id": make_push_subscription,
     "delivery_id": make_webhook_delivery,
     "address_id": make_claim,
     "key_id": make_key,
@@ -152,7 +159,7 @@ RESOURCES: dict[str, Make] = {
     "recipient_id": make_queued,
 }
 MISSING = {
-    **dict.fromkeys(("key_id", "mailbox_id", "webhook_id"), "999999"),
+    **dict.fromkeys(("key_id", "mailbox_id", "webhook_id", "subscription_id"), "999999"),
     **dict.fromkeys(
         ("email_id", "thread_id", "draft_id", "label_id", "filter_id", "delivery_id", "address_id"), UNKNOWN
     ),

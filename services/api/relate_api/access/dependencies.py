@@ -17,7 +17,16 @@ from relate_api.access.rate_limits import RateLimiter
 from relate_api.http.forwarded import RequestClient
 from relate_api.http.middleware import EXTRA_FIELDS
 from relate_api.installation import Installation
-from relate_mailstore.ports import EventLog, Filters, Labels, MailStore, QueueStore, Suppressions, Webhooks
+from relate_mailstore.ports import (
+    EventLog,
+    Filters,
+    Labels,
+    MailStore,
+    PushSubscriptions,
+    QueueStore,
+    Suppressions,
+    Webhooks,
+)
 from relate_mailstore.types import AccountId
 from relate_submission.rules import SubmissionRules
 from relate_supervisor import NoTracing, Tracing
@@ -30,7 +39,8 @@ class Services:
     """The stores and the authenticator that endpoints use.
 
     `allows_plaintext` decides whether a client may send a key over its connection. `submission` are the rules by which
-    messages are sent, `content` is the memory for those that are being received. `tracing` makes the spans
+    messages are sent, `content` is the memory for those that are being received. `push_key` is the public key that
+    browsers subscribe with. `tracing` makes the spans
     of streams, which outlast their request.
     """
 
@@ -47,6 +57,8 @@ class Services:
     labels: Labels
     filters: Filters
     webhooks: Webhooks
+    pushes: PushSubscriptions
+    push_key: str
     tracing: Tracing = field(default_factory=NoTracing)
 
 

@@ -58,11 +58,11 @@ async def stream_events(
         with services.tracing.work("api.live.open"):
             position = _resumed(account_id, token) if token else await find_position(store, account_id)
         follower = Follower(store, account_id, position)
-        stream = Stream(position, follower, notices, services.tracing, is_behind=bool(token))
+        stream = Stream(position, follower, notices, services.tracing, streams.count, is_behind=bool(token))
     except BaseException:
         await resources.aclose()
         raise
-    return EventStream(stream, _watch(principal, services, streams), resources)
+    return EventStream(stream, streams, _watch(principal, services, streams), resources)
 
 
 def _resumed(account_id: AccountId, token: str) -> Position | None:

@@ -17,7 +17,7 @@ from relate_mailstore.ports.queue import QueueStore
 from relate_mailstore.ports.raw import RawMessage, RawStore
 from relate_mailstore.ports.search import SearchStore
 from relate_mailstore.ports.suppressions import Suppressions
-from relate_mailstore.ports.webhooks import Webhooks
+from relate_mailstore.ports.webhooks import PushSubscriptions, Webhooks
 
 __all__ = [
     "ActingStore",
@@ -28,6 +28,7 @@ __all__ = [
     "MailStore",
     "MailboxStore",
     "MessageStore",
+    "PushSubscriptions",
     "QueueStore",
     "RawMessage",
     "RawStore",

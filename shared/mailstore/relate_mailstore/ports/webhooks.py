@@ -1,12 +1,22 @@
-"""Webhooks and their deliveries."""
+"""Webhooks, push subscriptions, and their deliveries."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
 from relate_mailstore.types import AccountId
 from relate_mailstore.webhook_rules import Settled
-from relate_mailstore.webhook_types import ClaimedWebhook, NewWebhook, Webhook, WebhookDelivery, WebhookId, WebhookReply
+from relate_mailstore.webhook_types import (
+    ClaimedWebhook,
+    NewWebhook,
+    PushKeys,
+    Webhook,
+    WebhookDelivery,
+    WebhookId,
+    WebhookReply,
+    WebhookStatistics,
+)
 
 
 class Webhooks(Protocol):
@@ -52,4 +62,38 @@ class Webhooks(Protocol):
         """Lease webhooks that are due, for LEASE_SECONDS, each with its first pending delivery."""
 
     async def settle(self, claimed: ClaimedWebhook, reply: WebhookReply, settled: Settled) -> bool:
-        """Store the result of an attempt; False, and nothing is stored, if the lease has ended."""
+        """Store the result of an attempt; False, and nothing is stored, if the lease has ended.
+
+        A push subscription that is disabled is removed with its deliveries.
+        """
+
+    async def next_due(self) -> float | None:
+        """When the first attempt is due, or the first lease ends, in seconds since the epoch; None if none waits."""
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Iterate over changes of what is due, by every process. They coalesce; the last one is never lost."""
+
+    async def statistics(self) -> tuple[WebhookStatistics, WebhookStatistics]:
+        """The numbers of all webhooks, and of all push subscriptions, for metrics."""
+
+
+class PushSubscriptions(Protocol):
+    """The push subscriptions of all accounts: webhooks with keys, whose attempts are those of `Webhooks`.
+
+    Every method may raise StoreUnavailable.
+    """
+
+    async def subscribe(self, account_id: AccountId, endpoint: str, keys: PushKeys) -> Webhook:
+        """Create a subscription; one of this account at the same endpoint gets the keys. Raises TooManyWebhooks."""
+
+    async def of_account(self, account_id: AccountId) -> Sequence[Webhook]:
+        """The subscriptions of an account, the oldest first."""
+
+    async def remove(self, account_id: AccountId, subscription_id: WebhookId) -> None:
+        """Remove a subscription with its deliveries. Raises WebhookNotFound."""
+
+    async def server_key(self, new: str) -> str:
+        """The stored key by which push services know this server; `new` is stored if there is none.
+
+        All processes get the same, whichever is the first.
+        """

@@ -321,6 +321,14 @@ LIVE = (
         "None. It links to the event.",
         (WEBHOOK_ATTEMPT, "http.response.status_code", *FAILURE),
     ),
+    SpanType(
+        "api.push.attempt",
+        "api.push.attempt",
+        "internal",
+        "An attempt to hand a message for a browser to its push service.",
+        "None. It links to the event.",
+        (WEBHOOK_ATTEMPT, "http.response.status_code", *FAILURE),
+    ),
 )
 
 BACKGROUND_WORK: Mapping[str, str] = {

@@ -12,6 +12,7 @@ from relate_mailstore.memory.events import MemoryEventLog
 from relate_mailstore.memory.filters import MemoryFilters
 from relate_mailstore.memory.labels import MemoryLabels
 from relate_mailstore.memory.outcomes import MemoryOutcomes
+from relate_mailstore.memory.push_subscriptions import MemoryPushSubscriptions
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.requests import MemoryRequests
 from relate_mailstore.memory.sending import MemorySending
@@ -30,6 +31,7 @@ class Parts:
         self.accounts = MemoryAccounts(self.listeners.notify)
         self.outcomes = MemoryOutcomes(self.listeners.notify)
         self.webhooks = MemoryWebhooks(clock)
+        self.pushes = MemoryPushSubscriptions(self.webhooks)
         self.events = MemoryEventLog(event_rules, clock, self._tell_subscribers)
         self.suppressions = MemorySuppressions(clock)
         self.labels = MemoryLabels(self.accounts.account)

@@ -12,10 +12,10 @@ from relate_mailstore.sql.driver.dialects import POSTGRESQL
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 from relate_mailstore.sql.driver.engine import database_file
 from relate_mailstore.sql.driver.session_connection import SessionConnection
+from relate_mailstore.sql.due_changes import QUEUE_CHANNEL, WEBHOOK_CHANNEL, DueChanges, open_changes
 from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, MaildropLocks
 from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.notices.postgres import PostgresNotices
-from relate_mailstore.sql.notices.queue_changes import FileQueueChanges, PostgresQueueChanges, QueueChanges
 from relate_mailstore.sql.notices.sqlite import FileNotices
 from relate_supervisor import Supervisor
 
@@ -27,7 +27,8 @@ class Backend:
     database: Database
     notices: Notices
     locks: MaildropLocks
-    queue_changes: QueueChanges
+    queue_changes: DueChanges
+    webhook_changes: DueChanges
     side: SessionConnection | None = None
     reserve: DiskReserve | None = None
 
@@ -46,6 +47,7 @@ class Backend:
         """Stop the reception, then close the connections."""
         await self.notices.close()
         self.queue_changes.close()
+        self.webhook_changes.close()
         if self.side:
             await self.side.close()
         await self.database.close()
@@ -59,12 +61,20 @@ def make_backend(
     if database.dialect == POSTGRESQL:
         side = SessionConnection(engine, supervisor)
         notices = PostgresNotices(database, side, evict, supervisor, caches)
-        return Backend(database, notices, AdvisoryLocks(side), PostgresQueueChanges(side), side=side)
+        return Backend(
+            database,
+            notices,
+            AdvisoryLocks(side),
+            open_changes(side, QUEUE_CHANNEL),
+            open_changes(side, WEBHOOK_CHANNEL),
+            side=side,
+        )
     file = database_file(engine)
     return Backend(
         database,
         FileNotices(database, file, supervisor, caches),
         LockFile.beside(file),
-        FileQueueChanges(file),
+        open_changes(file, QUEUE_CHANNEL),
+        open_changes(file, WEBHOOK_CHANNEL),
         reserve=DiskReserve(file),
     )

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.event_rules import EventRules
 from relate_mailstore.sql.cache.lru import Caches
-from relate_mailstore.sql.deltas import Removal
+from relate_mailstore.sql.deltas import Committed, Removal
 from relate_mailstore.sql.events.log import SqlEventLog
 from relate_mailstore.sql.events.outcomes import SqlOutcomes
+from relate_mailstore.sql.events.push_subscriptions import SqlPushSubscriptions
 from relate_mailstore.sql.events.webhooks import SqlWebhooks
 from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.filters.store import SqlFilters
@@ -56,7 +58,8 @@ class Parts:
         # Beside mail.
         self.events = SqlEventLog(database, transact, self.writer, supervisor, clock)
         self.outcomes = SqlOutcomes(database, transact, clock)
-        self.webhooks = SqlWebhooks(database, transact, clock)
+        self.webhooks = SqlWebhooks(database, transact, backend.webhook_changes, clock)
+        self.pushes = SqlPushSubscriptions(database, transact, clock)
         self.suppressions = SqlSuppressions(database, transact, clock)
         self.requests = Requests(database, transact, clock)
         self.labels = SqlLabels(database, transact, partial(self.flags.set_flags, unchanged_since=None, by=None))
@@ -123,12 +126,18 @@ class Parts:
             self.reading.usage.on_commit,
             self.reading.generations.on_commit,
             self.reading.evict_removed,
-            backend.queue_changes.on_commit,
+            self._wake_due,
             self.events.on_commit,
         ):
             self.committer.on_commit(observer)
         if backend.side:
             backend.side.on_connect(self.reading.snapshots.clear)
+
+    def _wake_due(self, committed: Committed[Any]) -> None:
+        if committed.queue_changed:
+            self.backend.queue_changes.wake()
+        if committed.announced.has_deliveries:
+            self.backend.webhook_changes.wake()
 
     def _evict(self, removal: Removal) -> None:
         self.reading.evict(removal)

@@ -9,7 +9,13 @@ Import from this package, not from its modules: `metadata` has all tables only w
 
 from relate_mailstore.sql.schema.tables.events import EVENTS_PARTITION_PREFIX, EVENTS_REST, is_one_of, message_events
 from relate_mailstore.sql.schema.tables.filtering import filters, labels
-from relate_mailstore.sql.schema.tables.live import followed_accounts, outcomes, webhook_deliveries, webhooks
+from relate_mailstore.sql.schema.tables.live import (
+    followed_accounts,
+    outcomes,
+    server_keys,
+    webhook_deliveries,
+    webhooks,
+)
 from relate_mailstore.sql.schema.tables.mail import (
     IS_UNREAD,
     PART_OCTETS,
@@ -57,6 +63,7 @@ __all__ = [
     "queue_recipients",
     "queue_runners",
     "sent_recipients",
+    "server_keys",
     "sts_policies",
     "subscriptions",
     "suppressions",

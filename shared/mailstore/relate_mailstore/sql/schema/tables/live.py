@@ -1,4 +1,4 @@
-"""What clients are told after the fact: outcomes, and webhooks."""
+"""What clients are told after the fact: outcomes, webhooks and push messages."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Identity, Index, Integer, Table, Text, Uuid, text
 
@@ -33,6 +33,7 @@ outcomes = Table(
 )
 
 # The row is locked by transactions that add deliveries, so that these are numbered in the order of their commits.
+# Push subscriptions, at the URL of a push service, have the keys of their browser.
 webhooks = Table(
     "webhooks",
     metadata,
@@ -49,7 +50,17 @@ webhooks = Table(
     Column("previous_until", Double, nullable=False),
     Column("last_number", BigInteger, nullable=False),  # of its deliveries
     Column("due", Double),  # the next attempt, or the end of the lease; NULL if nothing is pending, or it is disabled
+    Column("p256dh", Text),  # NULL of a webhook
+    Column("auth", Text),
     Index("ix_webhooks_account_id", "account_id"),
+    Index(
+        "ix_webhooks_pushes",
+        "account_id",
+        "url",
+        unique=True,
+        postgresql_where=text("p256dh IS NOT NULL"),
+        sqlite_where=text("p256dh IS NOT NULL"),
+    ),
     Index("ix_webhooks_due", "due", postgresql_where=text("due IS NOT NULL"), sqlite_where=text("due IS NOT NULL")),
     sqlite_autoincrement=True,
 )
@@ -79,5 +90,15 @@ webhook_deliveries = Table(
         postgresql_where=text("state = 'pending'"),
         sqlite_where=text("state = 'pending'"),
     ),
+    sqlite_with_rowid=False,
+)
+
+# Private keys of this installation, which all of its processes share: the one of push subscriptions, which are bound to
+# it (RFC 8292 §4), so that it is backed up with them.
+server_keys = Table(
+    "server_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("secret", Text, nullable=False),
     sqlite_with_rowid=False,
 )

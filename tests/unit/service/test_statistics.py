@@ -6,7 +6,7 @@ from typing import Any
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import QueueStatistics
-from relate_relay.queue.statistics import PAUSE_SECONDS, READ_SHARE, ExportedStatistics
+from relate_service.statistics import PAUSE_SECONDS, READ_SHARE, ExportedStatistics
 from relate_supervisor import Supervisor
 
 NUMBERS = QueueStatistics({}, 1.0)
@@ -43,9 +43,9 @@ class Clock:
         return self.now
 
 
-def exported(queue: Queue) -> tuple[ExportedStatistics, Clock]:
+def exported(queue: Queue) -> tuple[ExportedStatistics[QueueStatistics], Clock]:
     clock = Clock()
-    return ExportedStatistics(queue, Supervisor(), clock), clock
+    return ExportedStatistics("relay.statistics", queue.statistics, Supervisor(), clock), clock
 
 
 async def settled() -> None:
@@ -125,7 +125,7 @@ async def test_the_pause_is_in_proportion_to_the_duration_of_a_read() -> None:
 async def test_old_numbers_are_not_exported_while_the_store_is_away() -> None:
     queue = Queue()
     supervisor, clock = Supervisor(), Clock()
-    statistics = ExportedStatistics(queue, supervisor, clock)
+    statistics = ExportedStatistics("relay.statistics", queue.statistics, supervisor, clock)
     queue.answer.set_result(NUMBERS)
     statistics.take()
     await settled()

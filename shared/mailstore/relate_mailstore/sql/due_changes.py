@@ -1,4 +1,4 @@
-"""Changes of what is due in the queue, for the runners of every process.
+"""Changes of what is due in a table, for the tasks of every process that work it off: the queue, and webhooks.
 
 On PostgreSQL a change is announced by NOTIFY in its transaction, on a channel of its own, which only processes that
 have subscribers listen to. On SQLite a commit of this process wakes the subscribers at once, and commits of others show
@@ -8,57 +8,61 @@ in the version of the file, which is compared every POLL_SECONDS while a subscri
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import asyncpg
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
-from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.dialects import POSTGRESQL
+from relate_mailstore.sql.driver.file_version import FileVersion
 from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.sql.driver.statements import run
-from relate_mailstore.sql.notices.sqlite import FileVersion
 from relate_mailstore.wakes import Wake, Wakes
 
-CHANNEL = "relate_queue"
-POLL_SECONDS = (
-    0.25  # how late a commit of another process is noticed on SQLite: operators' commands, and a second relay
-)
+QUEUE_CHANNEL = "relate_queue"
+WEBHOOK_CHANNEL = "relate_webhooks"
+POLL_SECONDS = 0.25  # how late a commit of another process is noticed on SQLite
 
-NOTIFY = func.pg_notify(CHANNEL, "")
-"""A column that announces a change if the transaction commits (PostgreSQL)."""
+NOTIFY_QUEUE = func.pg_notify(QUEUE_CHANNEL, "")
+"""A column that announces a change of the queue if the transaction commits (PostgreSQL)."""
 
-_ANNOUNCE = select(NOTIFY)
+_ANNOUNCE = select(func.pg_notify(bindparam("channel"), ""))
 
 
-class QueueChanges(Protocol):
+class DueChanges(Protocol):
     """Wakes the subscribers of this process after changes, of every process, in what is due."""
 
-    def on_commit(self, committed: Committed[Any]) -> None:
-        """After a commit of this process."""
+    def wake(self) -> None:
+        """After a commit of this process that has such a change."""
 
     def subscribe(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
-        """Iterate over the changes from now on; see `QueueStore.changes`."""
+        """Iterate over the changes from now on; they coalesce, and the last one is never lost."""
 
     def close(self) -> None:
         """Close what it has opened."""
 
 
-def announce(connection: Connection) -> None:
-    """Within a transaction: announce a change, if it commits. On SQLite the observers do."""
+def announce(connection: Connection, channel: str) -> None:
+    """Within a transaction: announce a change, if it commits. On SQLite `DueChanges.wake` does."""
     if connection.dialect.name == POSTGRESQL:
-        run(connection, _ANNOUNCE, {})
+        run(connection, _ANNOUNCE, {"channel": channel})
 
 
-class PostgresQueueChanges:
-    """`QueueChanges` by LISTEN on the session connection, from the first subscription on."""
+def open_changes(database: SessionConnection | Path, channel: str) -> DueChanges:
+    """The changes of a channel, by the session connection to PostgreSQL or the path of an SQLite file."""
+    return _FileChanges(database) if isinstance(database, Path) else _PostgresChanges(database, channel)
 
-    def __init__(self, side: SessionConnection) -> None:
+
+class _PostgresChanges:
+    """`DueChanges` by LISTEN on the session connection, from the first subscription on."""
+
+    def __init__(self, side: SessionConnection, channel: str) -> None:
         self._side = side
+        self._channel = channel
         self._wakes = Wakes()
         self._listening = False
 
-    def on_commit(self, committed: Committed[Any]) -> None:
+    def wake(self) -> None:
         """Nothing: PostgreSQL sends the notification to this process too."""
 
     @asynccontextmanager
@@ -74,25 +78,24 @@ class PostgresQueueChanges:
         """Nothing: the session connection has its own end."""
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
-        with self._side.events(f'LISTEN "{CHANNEL}"'):
-            await connection.add_listener(CHANNEL, self._on_notify)
+        with self._side.events(f'LISTEN "{self._channel}"'):
+            await connection.add_listener(self._channel, self._on_notify)
         self._wakes.wake()  # notifications were missed while there was no connection
 
     def _on_notify(self, connection: object, pid: int, channel: str, payload: object) -> None:
         self._wakes.wake()
 
 
-class FileQueueChanges:
-    """`QueueChanges` by the commits of this process, and by the version of the database file."""
+class _FileChanges:
+    """`DueChanges` by the commits of this process, and by the version of the database file."""
 
     def __init__(self, path: Path) -> None:
         self._version = FileVersion(path)
         self._wakes = Wakes()
 
-    def on_commit(self, committed: Committed[Any]) -> None:
-        """Wake the subscribers if the queue has changed."""
-        if committed.queue_changed:
-            self._wakes.wake()
+    def wake(self) -> None:
+        """Wake the subscribers."""
+        self._wakes.wake()
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[AsyncIterator[None]]:

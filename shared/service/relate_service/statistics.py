@@ -1,4 +1,4 @@
-"""The numbers of the queue, as its metrics export them.
+"""Numbers of the database, as metrics export them: of the queue, and of webhooks.
 
 Metrics are exported by a thread, which must not wait for the database, and the loop must not wait for it either. So an
 export takes the numbers of the last read, and asks the loop for the next. Without exports nothing is read.
@@ -6,12 +6,13 @@ export takes the numbers of the last read, and asks the loop for the next. Witho
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
 
 from relate_mailstore.errors import StoreError
-from relate_mailstore.ports import QueueStore
-from relate_mailstore.queue_types import QueueStatistics
-from relate_supervisor import Supervisor
+from relate_supervisor import Supervisor, TaskName
+
+T = TypeVar("T")
 
 PAUSE_SECONDS = 5.0
 """The shortest pause between two reads, however many exporters there are."""
@@ -21,20 +22,27 @@ READ_SECONDS = 60.0
 """The time for one read."""
 
 
-class ExportedStatistics:
+class ExportedStatistics(Generic[T]):
     """The newest numbers. It is made in the loop that reads them; `clock` returns monotonic seconds."""
 
-    def __init__(self, queue: QueueStore, supervisor: Supervisor, clock: Callable[[], float] = time.monotonic) -> None:
-        self._queue = queue
+    def __init__(
+        self,
+        name: TaskName,
+        read: Callable[[], Awaitable[T]],
+        supervisor: Supervisor,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name: TaskName = name
+        self._read_all = read
         self._supervisor = supervisor
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._newest: QueueStatistics | None = None
+        self._newest: T | None = None
         self._due = 0.0  # when the next read may begin
         self._reading: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    def take(self) -> QueueStatistics | None:
+    def take(self) -> T | None:
         """Return the numbers of the last read, and ask for the next; from any thread, without waiting.
 
         None before the first read, while the store is unavailable, and after the end.
@@ -54,15 +62,15 @@ class ExportedStatistics:
         is_running = self._reading is not None and not self._reading.done()
         if self._is_closed or is_running or self._clock() < self._due:
             return
-        self._reading = asyncio.create_task(self._read(), name="relay.statistics")
-        self._supervisor.watch("relay.statistics", self._reading)
+        self._reading = asyncio.create_task(self._read(), name=self._name)
+        self._supervisor.watch(self._name, self._reading)
 
     async def _read(self) -> None:
         newest, began = None, self._clock()
         try:
             async with asyncio.timeout(READ_SECONDS):
                 with self._supervisor.tracing.poll():
-                    newest = await self._queue.statistics()
+                    newest = await self._read_all()
         except (StoreError, TimeoutError):
             return  # what the store's own metrics and logs tell
         finally:
