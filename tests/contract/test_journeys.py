@@ -1,5 +1,6 @@
 """Journeys are found in every event log, by the ids and addresses of messages, page by page."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -36,7 +37,7 @@ async def deliver_to(mail: Store, *events: Event, header: str = "simple") -> Mes
     return (await mail.deliver(replace(delivery(*accounts, raw=raw), events=events))).message_id
 
 
-def names(journeys: list[Journey] | tuple[Journey, ...]) -> list[str]:
+def names(journeys: Sequence[Journey]) -> list[str]:
     return [one.header_message_id.partition("@")[0] for one in journeys]
 
 
@@ -97,7 +98,7 @@ async def test_pages_show_each_journey_once(mail: Store, alice: AccountId, clock
     search = JourneySearch(limit=2, sender="ann@b.example" if is_filtered else None)
     while True:
         page = await find_own_journeys(mail.events, alice, search)
-        shown += names([*page.journeys])
+        shown += names(page.journeys)
         if page.next_before is None:
             break
         search = replace(search, before=page.next_before)

@@ -29,4 +29,4 @@ def enter_once(  # noqa: PLR0917 - what it composes
         if isinstance(result, StoreError):
             raise result
     store_plan(connection, plan, now)
-    return Committed(True, plan.dirty_deltas, outcomes=writer.add(connection, plan.events))
+    return Committed(True, plan.dirty_deltas, announced=writer.add(connection, plan.events))
