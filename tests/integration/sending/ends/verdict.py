@@ -9,6 +9,7 @@ from relate_accounts.types import User
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.journey_search import JourneySearch, find_journeys
 from relate_mailstore.journeys import EndState, Journey
+from relate_mailstore.sql.events.log import GATHER_SECONDS, RETRY_SECONDS
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Flag, MessageId
 from tests.integration.sending.ends.clients import Accounts
@@ -17,7 +18,7 @@ from tests.integration.sending.processes import Processes, copies, is_explained
 from tests.support.relay.sink import Message, Sink
 
 PAGE_JOURNEYS = 500
-FORGOTTEN_SECONDS = 3.0  # from a refusal, or a first read, until it is stored; a second on an idle machine
+FORGOTTEN_SECONDS = GATHER_SECONDS + RETRY_SECONDS + 1.0  # from a refusal, or a first read, until it is stored
 
 _ENDS = {
     To.ACCEPTING: EndState.RELAYED,
