@@ -13,11 +13,13 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.types import User
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
-from relate_api.config import ApiSettings, CorsSettings, OidcSettings
+from relate_api.config import ApiSettings, CorsSettings, OidcSettings, PageSettings
+from relate_api.developers import Developers
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
 from relate_api.live import Streams
-from relate_api.oidc import Issuer, OidcLogins
+from relate_api.oidc import CodeFlow, Issuer, OidcLogins
+from relate_api.page import Page
 from relate_api.push.message import PushTexts
 from relate_api.push.request import PushRequests
 from relate_api.push.vapid import VapidKey, load_key
@@ -28,6 +30,7 @@ from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
 from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
+from relate_service.config import JaegerSettings
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.statistics import ExportedStatistics
 from relate_service.workers import run, stop_requested
@@ -36,6 +39,18 @@ from relate_submission.routing import LocalOnly, Relaying
 from relate_submission.rules import SubmissionRules
 from relate_wire.limits import raise_open_files
 from relate_wire.published import ImapPorts, Pop3Ports
+
+SECTIONS = (
+    ApiSettings,
+    OidcSettings,
+    CorsSettings,
+    PageSettings,
+    JaegerSettings,
+    MtaStsSettings,
+    SmtpSettings,
+    Pop3Ports,
+    ImapPorts,
+)
 
 
 @asynccontextmanager
@@ -46,17 +61,24 @@ async def serve_api(
     *,
     installation: Installation | None = None,
     cors: CorsSettings = CorsSettings(),  # noqa: B008 - frozen
+    page: PageSettings = PageSettings(),  # noqa: B008 - frozen
+    jaeger: JaegerSettings = JaegerSettings(),  # noqa: B008 - frozen
     client: OutboundClient | None = None,
+    developers: Developers | None = None,
 ) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
     Of SMTP's settings it takes those of submission, so that both accept the same messages. Without an `installation` it
-    is read from the environment. `client` posts to webhooks and push services, instead of one by the settings. Raises
-    OSError if a port cannot be bound, CertificateError, ConfigurationError, StoreUnavailable.
+    is read from the environment. `client` posts to webhooks and push services, instead of one by the settings;
+    `developers` adds the routes of the developers' mode. Raises OSError if a port cannot be bound, CertificateError,
+    ConfigurationError, StoreUnavailable.
     """
-    installation = installation or load_installation(smtp_settings, relays=resources.relay.enabled)
+    installation = installation or load_installation(smtp_settings, settings, resources.relay)
+    code_flow = None
     if installation.oidc.is_enabled:
-        resources.authenticator.accept_tokens(oidc_logins(installation.oidc, resources.accounts, resources.store))
+        logins = oidc_logins(installation.oidc, resources.accounts, resources.store)
+        resources.authenticator.accept_tokens(logins)
+        code_flow = CodeFlow(logins, installation.oidc) if installation.oidc.signs_people_in else None
     store, authenticator = resources.traced("api")
     push_key = await load_key(resources.pushes, settings.push_contact or f"mailto:postmaster@{settings.server_name}")
     services = Services(
@@ -83,6 +105,8 @@ async def serve_api(
         origins=cors.allowed_origins,
         requests_per_minute=settings.requests_per_minute,
         max_streams=settings.max_streams,
+        shown=Page(page, code_flow, jaeger.url),
+        for_developers=developers,
     )
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
@@ -95,6 +119,8 @@ async def serve_api(
             yield ports
         finally:
             app.state.streams.close()  # they would last as long as the server waits for requests
+            if developers is not None:
+                developers.waiters.close()
 
 
 @asynccontextmanager
@@ -147,12 +173,12 @@ def oidc_logins(settings: OidcSettings, accounts: AccountStore, store: MailStore
 
 async def serve(_: int = 0) -> None:
     """Serve until a stop is requested."""
-    check_environment(ApiSettings, OidcSettings, CorsSettings, MtaStsSettings, SmtpSettings, Pop3Ports, ImapPorts)
+    check_environment(*SECTIONS)
     raise_open_files()
     settings, smtp_settings, cors = load(ApiSettings), load(SmtpSettings), load(CorsSettings)
     async with (
         open_resources(ResourceSettings(), "relate-api") as resources,
-        serve_api(settings, smtp_settings, resources, cors=cors),
+        serve_api(settings, smtp_settings, resources, cors=cors, page=load(PageSettings), jaeger=load(JaegerSettings)),
     ):
         await stop_requested()
 

@@ -13,7 +13,7 @@ from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.config import AccountsSettings
 from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
-from relate_accounts.ports import AccountStore, Authenticator, Directory
+from relate_accounts.ports import AccountStore, Authenticator, Directory, TokenAcceptor
 from relate_accounts.revocation import RevocationWatcher
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
@@ -99,7 +99,7 @@ class Resources:
     telemetry: Telemetry
     store: ActingStore
     accounts: AccountStore
-    authenticator: KeyAuthenticator
+    authenticator: TokenAcceptor
     directory: Directory
     queue: QueueStore
     events: EventLog

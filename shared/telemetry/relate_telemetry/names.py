@@ -151,6 +151,7 @@ NOT_AN_ADDRESS = "(not an address)"  # in place of a login name without "@": it 
 
 # Span attributes of all protocols
 CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
+INJECTED_FAULT = "relate.injected_fault"  # what was injected into a command, in the developers' mode
 WEBHOOK_ATTEMPT = "relate.webhook.attempt"  # its number, of a delivery to a webhook
 LIVE_EVENTS = "relate.live.events"  # that were written to a client of `/api/events`
 GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # seconds until a new message's transaction began

@@ -86,6 +86,9 @@ class CommandTelemetry(Protocol):
     def pushed(self, pushed: Pushed) -> None:
         """Record an untagged response that was sent while the command waits."""
 
+    def injected(self, fault: str) -> None:
+        """Record that a fault was injected: `delay`, `reply` or `disconnect`."""
+
     def finish(self, result: CommandResult) -> None:
         """Record the result, after the reply has been sent."""
 
@@ -216,6 +219,9 @@ class NoTelemetry:
 
     def pushed(self, pushed: Pushed) -> None:
         """See `CommandTelemetry.pushed`."""
+
+    def injected(self, fault: str) -> None:
+        """See `CommandTelemetry.injected`."""
 
     def finish(self, result: CommandResult) -> None:
         """See `CommandTelemetry.finish`."""

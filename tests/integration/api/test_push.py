@@ -14,7 +14,6 @@ from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
 from relate_submission.config import SmtpSettings
 from tests.integration.api.api_server import HOST, open_resources
-from tests.support.push_browser import SOME_BROWSER
 from tests.support.databases import (
     database_url,
     postgres_server,
@@ -24,6 +23,7 @@ from tests.support.databases import (
     sqlite_url,
 )
 from tests.support.factories import delivery
+from tests.support.push_browser import SOME_BROWSER
 from tests.support.webhook_receiver import receiving
 
 __all__ = ["database_url", "postgres_server", "postgres_template", "postgres_url", "sqlite_template", "sqlite_url"]

@@ -11,7 +11,9 @@ from relate_accounts.ports import Authenticator
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import MAX_STREAMS, ApiSettings
+from relate_api.developers import Developers
 from relate_api.installation import Installation
+from relate_api.page import Page
 from relate_api.push.vapid import VapidKey, make_key
 from relate_mailstore.ports import MailStore
 from relate_submission.routing import Relaying
@@ -49,10 +51,13 @@ def create_api(
     requests_per_minute: int = 0,
     max_streams: int = MAX_STREAMS,
     content: ContentBudget | None = None,
+    shown: Page = Page(),  # noqa: B008 - frozen
+    developers: Developers | None = None,
     **rules: object,
 ) -> FastAPI:
     """Create the API on these stores; tests of failures pass a store or an authenticator.
 
+    `developers` adds the routes of the developers' mode, but not its logins.
     `rules` are those of submission, by field name.
     """
     authenticator = authenticator or world.authenticator
@@ -84,6 +89,8 @@ def create_api(
         origins=origins,
         requests_per_minute=requests_per_minute,
         max_streams=max_streams,
+        shown=shown,
+        for_developers=developers,
     )
 
 

@@ -17,8 +17,8 @@ from relate_mailstore.types import AccountId, Delivery, Destination, Flag, FlagC
 from relate_mailstore.webhook_rules import RETRY_SECONDS
 from relate_mailstore.webhook_types import Webhook, WebhookDelivery, WebhookEvent
 from relate_outbound.addresses import PrivateDestinations
-from tests.support.push_browser import SOME_BROWSER, decode
 from tests.support.memory_backend import MemoryBackend
+from tests.support.push_browser import SOME_BROWSER, decode
 from tests.support.webhook_receiver import SECONDS, Receiver, receiving
 from tests.unit.api.test_webhook_sender import System
 

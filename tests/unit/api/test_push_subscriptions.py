@@ -8,8 +8,8 @@ import pytest
 from relate_accounts.types import Scope, UserId
 from relate_mailstore.types import AccountId
 from relate_mailstore.webhook_rules import MAX_PUSHES_ITEMS
-from tests.support.push_browser import SOME_BROWSER, Browser, encode
 from tests.support.memory_backend import MemoryBackend
+from tests.support.push_browser import SOME_BROWSER, Browser, encode
 from tests.unit.api.clients import PUSH_KEY, create_api, create_client, expect_problem
 
 PUSHES = "/api/pushsubscriptions"

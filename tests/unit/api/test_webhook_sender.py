@@ -185,7 +185,7 @@ async def test_no_redirect_is_followed_and_other_statuses_are_failures(system: S
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0x7f.1", "[::ffff:127.0.0.1]", "169.254.169.254"])
 async def test_inner_addresses_are_refused(system: System, host: str) -> None:
     async with receiving() as receiver, system.sending(PrivateDestinations.REFUSE):
-        webhook = await system.add(f"https://{host}:{receiver.port}/")
+        webhook = await system.add(receiver.url.replace("http://127.0.0.1", f"https://{host}"))
         system.tell("1@example.net")
         await system.wait_for_attempt(webhook)
         assert receiver.posted.empty()

@@ -189,6 +189,11 @@ UNAVAILABLE_RESPONSE = _unavailable_response()
 _EXPLAINED = (UserExists, InvalidAddress)
 
 
+def status_of(error: Exception) -> HTTPStatus | None:
+    """The status of an error of the domain; None for all others."""
+    return next((status for kind, status in _STATUS.items() if kind is not Exception and isinstance(error, kind)), None)
+
+
 def _status_handler(status: HTTPStatus) -> Handler:
     async def handle(_: Request, error: Exception) -> JSONResponse:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.INSUFFICIENT_STORAGE:

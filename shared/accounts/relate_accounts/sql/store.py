@@ -8,6 +8,8 @@ from relate_accounts.sql.domains import SqlDomains
 from relate_accounts.sql.keys import SqlKeys
 from relate_accounts.sql.profiles import SqlProfileStore
 from relate_accounts.sql.users import SqlUsers
+from relate_accounts.sql.web_sessions import SqlWebSessionStore
+from relate_accounts.web_sessions import WebSessionStore
 
 
 class SqlAccountStore(SqlUsers, SqlKeys, SqlDomains):
@@ -20,3 +22,4 @@ class SqlAccountStore(SqlUsers, SqlKeys, SqlDomains):
         super().__init__(engine, now)
         self._hash_secret = hash_secret
         self.profiles: ProfileStore = SqlProfileStore(engine, now)
+        self.web_sessions: WebSessionStore = SqlWebSessionStore(engine)

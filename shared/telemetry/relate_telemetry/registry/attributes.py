@@ -12,6 +12,7 @@ from relate_telemetry.names import (
     CLIENT_WAIT,
     COMMAND,
     GROUP_COMMIT_WAIT,
+    INJECTED_FAULT,
     LIVE_EVENTS,
     OUTCOME,
     REASON,
@@ -101,6 +102,11 @@ DROP_REASON_VALUES = {
     "rejected": "the endpoint accepted the request without them",
     "refused": "the endpoint accepts no such signal",
     "shutdown": "the process ended before they were exported",
+}
+INJECTED_FAULT_VALUES = {
+    "delay": "the command was executed after a delay",
+    "reply": "the command was not executed, and another reply was sent",
+    "disconnect": "the connection was aborted before the reply",
 }
 CACHE_NAMES = (
     "blobs",
@@ -248,6 +254,9 @@ _WEBHOOKS = (
 
 _COMMON = (
     Attribute(CLIENT_WAIT, "double", "Seconds of a command that were spent waiting for the client.", (0.25,)),
+    Attribute(
+        INJECTED_FAULT, "string", "The fault that was injected, in the developers' mode.", values=INJECTED_FAULT_VALUES
+    ),
     Attribute(WEBHOOK_ATTEMPT, "int", "The number of an attempt to deliver an event to a webhook or a browser.", (1,)),
     Attribute(LIVE_EVENTS, "int", "Events that were written to a client.", (1,)),
     Attribute(GROUP_COMMIT_WAIT, "double", "Seconds until a new message's transaction began.", (0.002,)),

@@ -67,6 +67,7 @@ class FileNotices:
         """Subscribe to the notices of an account; its present modseqs count as published."""
         async with self._listeners.listen(account_id) as changes:
             before = {change.mailbox_id: change.modseq for change in await look_up(self._database, [account_id])}
+            self._version.refresh()  # what counts as published now must not look unread by an expired epoch
             self._published[account_id] = before | self._published.get(account_id, {})
             try:
                 yield changes

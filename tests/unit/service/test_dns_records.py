@@ -5,9 +5,9 @@ from typing import Any
 import dns.zone
 import pytest
 
-from relate.dns_records import service_lines, web_lines
 from relate_api.autoconfig.mta_sts import policy_record
 from relate_api.installation import MtaStsSettings
+from relate_service.dns_records import MAX_STRING_OCTETS, service_lines, web_lines, zone_strings
 from relate_wire.published import Endpoint
 
 DOMAIN, SERVER = "example.org", "mail.example.org"
@@ -66,3 +66,12 @@ def test_the_api_serves_autoconfiguration_and_the_policy() -> None:
 )
 def test_an_api_that_is_not_reached_at_443_has_no_records(api: Endpoint) -> None:
     assert web_lines(DOMAIN, api, RECORD) == []
+
+
+def test_a_zone_has_strings_of_at_most_255_octets() -> None:  # RFC 1035 §3.3.14
+    record = 'v=DKIM1; k=rsa; p="\\' + "A" * MAX_STRING_OCTETS
+    (parsed,) = dns.zone.from_text(
+        f"$TTL 60\n@ IN SOA a. b. 1 1 1 1 1\n@ IN NS a.\nk IN TXT {zone_strings(record)}", origin="example.org."
+    ).find_rdataset("k", "TXT")
+    assert b"".join(parsed.strings).decode() == record
+    assert [len(string) for string in parsed.strings] == [MAX_STRING_OCTETS, len(record) - MAX_STRING_OCTETS]

@@ -3,19 +3,60 @@
 A line has the name with its final dot, the class and the type; its TTL is the zone's.
 """
 
+import re
 from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
+from relate_accounts.addresses import canonical_domain
+from relate_accounts.errors import InvalidAddress
 from relate_accounts.types import DomainKey
-from relate_api.autoconfig.mta_sts import HOST_PREFIX
-from relate_relay.dkim.keys import zone_strings
-from relate_relay.routing.names import IPAddress, parse_address
 from relate_wire.published import Endpoint
 
+MAX_STRING_OCTETS = 255
+"""Of each string of a TXT record (RFC 1035 §3.3.14)."""
+STS_HOST_PREFIX = "mta-sts."
+"""Of the host that serves a domain's MTA-STS policy (RFC 8461 §3.3)."""
 SPF_OF_NONE = "v=spf1 -all"
 """No server sends mail of the domain (RFC 7208)."""
 MX_PREFERENCE_NUMBER = 10
 HTTPS_PORT = 443
 """The only port at which clients request autoconfiguration and MTA-STS policies."""
+
+_QUOTED, _ESCAPE = re.compile(r'["\\]'), r"\\\g<0>"  # RFC 1035 §5.1
+
+
+class Servers(NamedTuple):
+    """What the records of domains name: where the services are reached, the MX host by the name of `smtp`.
+
+    `sts_record` is the value of the MTA-STS record, None without a policy. With a `smarthost` mail leaves by it.
+    """
+
+    smtp: Endpoint
+    pop3: Endpoint
+    imap: Endpoint
+    api: Endpoint
+    sts_record: str | None
+    smarthost: bool
+
+
+def domain_records(domain: str, keys: Sequence[DomainKey], servers: Servers) -> list[str]:
+    """All records of a domain, of what is served."""
+    smtp, pop3, imap, api = (in_ascii(each) for each in servers[:4])
+    return [
+        *domain_lines(domain, smtp.server, keys, smarthost=servers.smarthost),
+        *service_lines(domain, smtp, pop3, imap),
+        *web_lines(domain, api, servers.sts_record),
+    ]
+
+
+def in_ascii(endpoint: Endpoint) -> Endpoint:
+    """An endpoint with its name in A-labels, without the final dot; an address as it is."""
+    name = endpoint.server.removesuffix(".")
+    try:
+        return endpoint._replace(server=canonical_domain(name))
+    except InvalidAddress:
+        return endpoint._replace(server=name)
 
 
 def spf(*, smarthost: bool = False) -> str:
@@ -38,17 +79,23 @@ def mx_line(domain: str, server: str) -> str:
     return f"{domain}. IN MX {MX_PREFERENCE_NUMBER} {server}."
 
 
+def zone_strings(record: str) -> str:
+    """The value of a TXT record as in a zone file: quoted strings of at most MAX_STRING_OCTETS (RFC 1035 §5.1)."""
+    strings = (record[start : start + MAX_STRING_OCTETS] for start in range(0, len(record), MAX_STRING_OCTETS))
+    return " ".join(f'"{_QUOTED.sub(_ESCAPE, string)}"' for string in strings)
+
+
 def txt_line(name: str, value: str) -> str:
     """A TXT record."""
     return f"{name}. IN TXT {zone_strings(value)}"
 
 
-def address_line(name: str, address: IPAddress) -> str:
+def address_line(name: str, address: IPv4Address | IPv6Address) -> str:
     """The A or AAAA record of a name."""
     return f"{name}. IN {'A' if address.version == 4 else 'AAAA'} {address}"
 
 
-def ptr_line(address: IPAddress, name: str) -> str:
+def ptr_line(address: IPv4Address | IPv6Address, name: str) -> str:
     """The PTR record of an address (RFC 1035 §3.5, RFC 3596 §2.5)."""
     return f"{address.reverse_pointer}. IN PTR {name}."
 
@@ -85,7 +132,7 @@ def sts_name(domain: str) -> str:
 
 def is_host_name(server: str) -> bool:
     """Whether other hosts may find a server by this name; not `localhost`, nor an address."""
-    return "." in server and parse_address(server) is None
+    return "." in server and ":" not in server and not server.rpartition(".")[2].isdigit()
 
 
 def service_lines(domain: str, smtp: Endpoint, pop3: Endpoint, imap: Endpoint) -> list[str]:
@@ -125,5 +172,5 @@ def web_lines(domain: str, api: Endpoint, sts_record: str | None) -> list[str]:
         srv_line(f"_autodiscover._tcp.{domain}", 0, HTTPS_PORT, api.server),
     ]
     if sts_record is not None:
-        lines += [cname_line(f"{HOST_PREFIX}{domain}", api.server), txt_line(sts_name(domain), sts_record)]
+        lines += [cname_line(f"{STS_HOST_PREFIX}{domain}", api.server), txt_line(sts_name(domain), sts_record)]
     return lines
