@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from relate_accounts.types import User
 from relate_api.access.dependencies import get_services
-from relate_api.http.errors import RecipientsRefused, status_of
+from relate_api.http.errors import RecipientsRefused, response_status
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.types import AccountId
 
@@ -56,7 +56,7 @@ def note_envelope(request: Request, sender: str, recipients: Sequence[str]) -> N
 def _refused(request: Request, user: User, command: str, error: Exception) -> Iterator[Event]:
     """A refusal of each recipient who is the reason, otherwise one of the message."""
     sender, recipients = getattr(request.state, "envelope", None) or _Noted(user.address, ())
-    status, only = status_of(error), recipients[0] if len(recipients) == 1 else ""
+    status, only = response_status(error), recipients[0] if len(recipients) == 1 else ""
     told = [(each.address, each.reason) for each in error.recipients] if isinstance(error, RecipientsRefused) else []
     for recipient, reason in told or [(only, _reason(error))]:
         yield Event(

@@ -140,7 +140,7 @@ SCHEMAS: Mapping[str, Any] = models_json_schema([(Problem, "serialization")], re
 """The schemas that `RESPONSES` refers to."""
 
 
-def status_of(error: Exception) -> HTTPStatus:
+def response_status(error: Exception) -> HTTPStatus:
     """The status of the response to an error."""
     if isinstance(error, HTTPException):
         return HTTPStatus(error.status_code)
