@@ -72,7 +72,7 @@ STEPS = {
         ("attempted", "relay", "relay.attempt"),
         ("bounced", "relay", "relay.command.rcpt"),
     ],
-    "report": [("delivered", "relay", "mailstore.queue.settle")],
+    "report": [("received", "relay", "mailstore.queue.settle"), ("delivered", "relay", "mailstore.queue.settle")],
 }
 """The events of each message, the service that tells each, and a span of its trace."""
 

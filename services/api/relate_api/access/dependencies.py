@@ -116,6 +116,7 @@ class RequireScope(ScopeRequirement):
             if verdict.rate_limited:
                 raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong keys")
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
+        request.state.user = verdict.user  # also of a request that is refused
         limit_rate(request, verdict)
         if self.scopes.isdisjoint(verdict.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")

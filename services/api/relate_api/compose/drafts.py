@@ -13,6 +13,7 @@ from fastapi import APIRouter, HTTPException, Query
 from relate_api.access.dependencies import InjectedServices, Reader, Services, Writer
 from relate_api.compose.exchange import Sender, WritingCaller, body_of
 from relate_api.compose.pending import with_pending, without_pending
+from relate_api.compose.refusals import SendingRoute
 from relate_api.compose.schemas import DraftDetails, NewEmail, SentEmail
 from relate_api.compose.sending import Caller, Written, repeat_answer, send, with_author
 from relate_api.compose.special import DRAFTS, find_special
@@ -27,6 +28,7 @@ from relate_mailstore.types import AccountId, Flag, MailboxId, MessageId, Messag
 from relate_submission.header import TooManyFields
 
 router = APIRouter(prefix="/api/drafts", tags=["drafts"])
+sending_router = APIRouter(prefix=router.prefix, tags=["drafts"], route_class=SendingRoute)
 
 
 @router.get("")
@@ -65,7 +67,7 @@ async def delete_draft(draft_id: UUID, principal: Writer, services: InjectedServ
     await services.store.delete_message(principal.account_id, MessageId(draft_id))
 
 
-@router.post("/{draft_id:uuid}/send", status_code=HTTPStatus.CREATED)
+@sending_router.post("/{draft_id:uuid}/send", status_code=HTTPStatus.CREATED)
 async def send_draft(draft_id: UUID, caller: Sender) -> SentEmail:
     """Send a draft, and remove it in the same transaction."""
     services, account_id = caller.services, caller.principal.account_id

@@ -140,6 +140,15 @@ SCHEMAS: Mapping[str, Any] = models_json_schema([(Problem, "serialization")], re
 """The schemas that `RESPONSES` refers to."""
 
 
+def response_status(error: Exception) -> HTTPStatus:
+    """The status of the response to an error."""
+    if isinstance(error, HTTPException):
+        return HTTPStatus(error.status_code)
+    if isinstance(error, RequestValidationError | RecipientsRefused):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
 def install(app: FastAPI) -> None:
     """Register the error handlers."""
     for kind, status in _STATUS.items():

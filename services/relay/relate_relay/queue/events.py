@@ -29,11 +29,6 @@ def events_of(claimed: Claimed, result: Result, settled: AttemptResult, attempte
     yield _event(_name(settled), claimed, attempted, reply=settled.reply, detail=detail)
 
 
-def report_delivered(reported: Claimed) -> Event:
-    """The arrival of a report in the mailbox of the sender that it tells. The store adds the message and the trace."""
-    return Event(EventName.DELIVERED, account_id=reported.account_id, recipient=reported.sender, service=SERVICE)
-
-
 def _name(settled: AttemptResult) -> EventName:
     match settled.state:
         case QueueState.DELIVERED:

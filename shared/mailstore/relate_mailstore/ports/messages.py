@@ -40,10 +40,10 @@ class MessageStore(Protocol):
     async def answered_request(self, account_id: AccountId, key_hash: str) -> AnsweredRequest | None:
         """The request of the last day by which an account has sent a message with this Idempotency-Key."""
 
-    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
-        """Enter a message in the INBOX that tells that mail of this account is held because of a limit.
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: Delivery) -> bool:
+        """Deliver a message that tells that mail of this account is held because of a limit.
 
-        Once in a period of the limit, also if several processes call: then nothing is entered, and False returned.
+        Once in a period of the limit, also if several processes call: then nothing is stored, and False returned.
         """
 
     async def append(

@@ -26,7 +26,6 @@ from relate_mailstore.types import (
     Appended,
     Copied,
     Delivery,
-    Destination,
     FlagChange,
     Flagged,
     ListedMessage,
@@ -59,11 +58,11 @@ class MemoryMessageStore(StoreBase):
         """The request with this key."""
         return self._parts.requests.find(account_id, key_hash)
 
-    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: Delivery) -> bool:
         """Enter the notice, unless the owner was told."""
         if not self._parts.sending.tell(account_id, limit):
             return False
-        self._parts.deliveries.deliver_all([Delivery(notice, (Destination(account_id),), is_filtered=False)])
+        self._parts.deliveries.deliver_all([notice])
         return True
 
     async def append(

@@ -34,7 +34,7 @@ class Backend:
 
     @property
     def is_disk_nearly_full(self) -> bool:
-        """Whether mail can only be removed. On PostgreSQL the database knows."""
+        """Whether what can wait shall take no space. On PostgreSQL the database knows."""
         return self.reserve is not None and self.reserve.is_nearly_full
 
     async def start(self) -> None:

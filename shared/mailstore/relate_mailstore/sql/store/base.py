@@ -27,9 +27,7 @@ class StoreBase:
         return await retry_with_equivalent_name(self._database, account_id, name, act)
 
     def _changed_by(self) -> ChangedBy | None:
-        if self._actor is None or self._parts.backend.is_disk_nearly_full:
-            return None  # on a nearly full disk mail can be removed, untold
-        return self._actor.changes()
+        return None if self._actor is None else self._actor.changes()
 
     def _telling(self) -> Telling:
         return Telling(self._parts.writer, self._changed_by())

@@ -40,7 +40,7 @@ class SqlMessageStore(StoreBase):
         """The request with this key."""
         return await self._parts.requests.find(account_id, key_hash)
 
-    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: Delivery) -> bool:
         """Enter a notice once in a period."""
         return await self._parts.deliveries.tell_held(account_id, limit, notice)
 

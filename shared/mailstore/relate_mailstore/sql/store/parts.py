@@ -102,6 +102,10 @@ class Parts:
         """Remove tombstones that are too old or too many; how many."""
         return await tombstones.trim(self.backend.database, self.committer.run_without_notice)
 
+    async def make_texts(self, messages: int) -> int:
+        """Make search texts in advance, but not with the last space of a disk, which mail and its removal need."""
+        return 0 if self.backend.is_disk_nearly_full else await self.reading.texts.make_some(messages)
+
     def _make_upkeep(self, backend: Backend) -> Upkeep:
         daily = {
             "mailstore.upkeep.tombstones": self.trim_tombstones,
@@ -112,7 +116,7 @@ class Parts:
             "mailstore.upkeep.requests": self.requests.trim,
         }
         freshness = backend.notices.freshness
-        return Upkeep(self.reading.texts.make_some, daily, lambda: freshness.notice_count, self.supervisor)
+        return Upkeep(self.make_texts, daily, lambda: freshness.notice_count, self.supervisor)
 
     def _observe_commits(self, backend: Backend) -> None:
         """Register what follows each commit, in this order; `Committer` itself calls the notices first."""
