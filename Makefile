@@ -29,7 +29,7 @@ CONTRIB_PACKAGES := opentelemetry-distro opentelemetry-instrumentation-fastapi o
 
 .DEFAULT_GOAL := help
 .PHONY: help sync run test quick coverage test-containers test-long test-sdk fuzz check check-workflows check-registry check-tag fmt \
-	bench images up down logs demo migrate lock debian clean
+	bench images up down logs demo migrate lock debian javascript clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -136,7 +136,10 @@ debian: ## install the servers and mail clients that tests use, on Debian or Ubu
 	apt-get update --quiet --quiet
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --quiet \
 		postgresql swaks fetchmail curl isync mutt offlineimap3 getmail6 dovecot-imapd \
-		opendkim-tools
+		opendkim-tools chromium
+
+javascript: ## install the JavaScript library that a test verifies webhooks with (needs npm)
+	npm ci --silent --ignore-scripts --no-audit --no-fund --prefix tests/node
 
 clean: ## remove files that the other verbs created
 	rm -rf $(VENV) $(SDK_VENV) .coverage var uv.lock

@@ -109,7 +109,7 @@ NODE = shutil.which("node")
 PROGRAM = Path(__file__).parents[2] / "node" / "verify.mjs"
 needs_node = pytest.mark.skipif(
     NODE is None or not (PROGRAM.parent / "node_modules").exists(),
-    reason="node, or its packages, are not installed: npm ci --prefix tests/node",
+    reason="node, or its packages, are not installed: make javascript",
 )
 
 
