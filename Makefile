@@ -29,7 +29,7 @@ CONTRIB_PACKAGES := opentelemetry-distro opentelemetry-instrumentation-fastapi o
 
 .DEFAULT_GOAL := help
 .PHONY: help sync run test quick coverage test-containers test-long test-sdk fuzz check check-workflows check-registry check-tag fmt \
-	bench images up down logs demo migrate lock debian clean
+	bench images up down logs demo migrate lock debian javascript clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,7 +64,8 @@ coverage: sync ## branch coverage of unit tests and transcripts, with a floor (S
 	$(BIN)/coverage report
 
 test-containers: sync ## the tests of the container stack, with its images pulled; skips none
-	docker compose --file compose.yaml --file deploy/compose.scale.yaml pull --quiet --ignore-buildable
+	docker compose --file compose.yaml --file deploy/compose.scale.yaml --file deploy/compose.logs.yaml \
+		--profile '*' pull --quiet --ignore-buildable
 	sed -n 's/^FROM \([^ ]*:[^ ]*\).*/\1/p' deploy/Dockerfile | xargs -n 1 docker pull --quiet
 	docker compose --profile '*' build
 	RELATE_REQUIRE_CONTAINERS=1 $(BIN)/pytest tests/containers
@@ -128,14 +129,17 @@ down: ## stop the container stack and remove its volumes
 logs: ## follow the stack's logs
 	docker compose --profile '*' logs --follow --tail 100
 
-demo: ## keep the stack busy with demo traffic until `docker compose stop demo`
-	docker compose --profile demo up --detach --build --wait demo
+demo: ## keep the stack busy with demo traffic until `docker compose stop demo`; FAULT= breaks something (docs/walks)
+	deploy/demo/start.sh $(FAULT)
 
 debian: ## install the servers and mail clients that tests use, on Debian or Ubuntu (as root)
 	apt-get update --quiet --quiet
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --quiet \
 		postgresql swaks fetchmail curl isync mutt offlineimap3 getmail6 dovecot-imapd \
-		opendkim-tools
+		opendkim-tools chromium
+
+javascript: ## install the JavaScript library that a test verifies webhooks with (needs npm)
+	npm ci --silent --ignore-scripts --no-audit --no-fund --prefix tests/node
 
 clean: ## remove files that the other verbs created
 	rm -rf $(VENV) $(SDK_VENV) .coverage var uv.lock

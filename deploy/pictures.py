@@ -18,7 +18,13 @@ import httpx
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 WIDTH_PIXELS, ROW_PIXELS, NAME_PIXELS = 860, 22, 300
 WINDOW_SECONDS = 300  # of the queries
-COLOURS = {"relate-smtp": "#0284c7", "relate-imap": "#7c3aed", "relate-pop3": "#0d9488", "relate-api": "#b45309"}
+COLOURS = {
+    "relate-smtp": "#0284c7",
+    "relate-imap": "#7c3aed",
+    "relate-pop3": "#0d9488",
+    "relate-api": "#b45309",
+    "relate-relay": "#4d7c0f",
+}
 
 # The documented queries, by their titles in the picture.
 QUERIES = {
@@ -38,6 +44,7 @@ class Span:
     start: int
     duration: int
     depth: int
+    id: str
 
 
 def main() -> None:
@@ -59,19 +66,19 @@ def draw_message(jaeger: str) -> str:
     upper, lower = list(make_rows(delivery)), list(make_rows(fetch))
     middle = 50 + ROW_PIXELS * len(upper)
     parts = [
-        _text(16, 26, "The delivery: one trace from MAIL to the last reply", "title"),
-        *_bars(upper, 36),
+        draw_text(16, 26, "The delivery: one trace from MAIL to the last reply", "title"),
+        *draw_bars(upper, 36),
         f'<path d="M 30 {middle - 8} V {middle + 22}" stroke="#475569" stroke-dasharray="4 3" fill="none"/>',
-        _text(42, middle + 12, "a link from FETCH to the transaction that delivered the message", "small"),
-        _text(16, middle + 46, "The reading: one trace for each IMAP command", "title"),
-        *_bars(lower, middle + 56),
+        draw_text(42, middle + 12, "a link from FETCH to the transaction that delivered the message", "small"),
+        draw_text(16, middle + 46, "The reading: one trace for each IMAP command", "title"),
+        *draw_bars(lower, middle + 56),
     ]
-    return _page(middle + 70 + ROW_PIXELS * len(lower), parts)
+    return draw_page(middle + 70 + ROW_PIXELS * len(lower), parts)
 
 
 def find_pairs(jaeger: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Yield FETCHes, newest first, each with the delivery to which it links, if its trace has the statements."""
-    for fetch in sorted(_traces(jaeger, "relate-imap", "imap.command.fetch"), key=_start_time, reverse=True):
+    for fetch in sorted(_traces(jaeger, "relate-imap", "imap.command.fetch"), key=start_time, reverse=True):
         for trace_id in _linked_traces(fetch):
             trace = _trace(jaeger, trace_id)
             if _contains(trace, "smtp.transaction") and _contains(trace, "INSERT"):
@@ -90,22 +97,23 @@ def make_rows(trace: dict[str, Any]) -> Iterator[Span]:
     def walk(parent: str, depth: int) -> Iterator[Span]:
         for span in children.get(parent, []):
             service = services[span["processID"]]
-            yield Span(span["operationName"], service, span["startTime"], span["duration"], depth)
+            yield Span(span["operationName"], service, span["startTime"], span["duration"], depth, span["spanID"])
             yield from walk(span["spanID"], depth + 1)
 
     return walk("", 0)
 
 
-def _bars(spans: Sequence[Span], top: int) -> Iterator[str]:
+def draw_bars(spans: Sequence[Span], top: int) -> Iterator[str]:
+    """Yield a row per span: its name, its duration as a bar, and in numbers."""
     start = min(span.start for span in spans)
     scale = (WIDTH_PIXELS - NAME_PIXELS - 90) / max(span.start + span.duration - start for span in spans)
     for number, span in enumerate(spans):
         y, x = top + number * ROW_PIXELS, NAME_PIXELS + (span.start - start) * scale
         width = max(span.duration * scale, 2)
-        yield _text(16 + 14 * span.depth, y + 14, span.name)
+        yield draw_text(16 + 14 * span.depth, y + 14, span.name)
         colour = COLOURS.get(span.service)
         yield f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="14" rx="2" fill="{colour}"/>'
-        yield _text(x + width + 6, y + 14, f"{span.duration / 1000:.2f} ms", "small")
+        yield draw_text(x + width + 6, y + 14, f"{span.duration / 1000:.2f} ms", "small")
 
 
 def _traces(jaeger: str, service: str, operation: str) -> list[dict[str, Any]]:
@@ -122,7 +130,8 @@ def _trace(jaeger: str, trace_id: str) -> dict[str, Any]:
     return found
 
 
-def _start_time(trace: dict[str, Any]) -> int:
+def start_time(trace: dict[str, Any]) -> int:
+    """When the first span of a trace began, in microseconds since the epoch."""
     return min(int(span["startTime"]) for span in trace["spans"])
 
 
@@ -149,11 +158,11 @@ def draw_queries(prometheus: str) -> str:
         x, y = 16 + number % 2 * 424, 16 + number // 2 * 176
         parts += [
             f'<rect x="{x}" y="{y}" width="404" height="160" rx="6" fill="#fff" stroke="#94a3b8"/>',
-            _text(x + 12, y + 22, title, "title"),
-            _text(x + 12, y + 38, query, "code"),
+            draw_text(x + 12, y + 22, title, "title"),
+            draw_text(x + 12, y + 38, query, "code"),
             *_lines(prometheus, query, x + 12, y + 52),
         ]
-    return _page(16 + 176 * -(-len(QUERIES) // 2), parts)
+    return draw_page(16 + 176 * -(-len(QUERIES) // 2), parts)
 
 
 def _lines(prometheus: str, query: str, left: int, top: int) -> Iterator[str]:
@@ -168,8 +177,8 @@ def _lines(prometheus: str, query: str, left: int, top: int) -> Iterator[str]:
     values = [float(value) for each in series for _, value in each if value != "NaN"]
     highest = max(values, default=0) or 1
     yield f'<path d="M {left} {top} V {top + height} H {left + width}" stroke="#94a3b8" fill="none"/>'
-    yield _text(left + width + 4, top + 10, f"{highest:.3g}", "small")
-    yield _text(left + width + 4, top + height, "0", "small")
+    yield draw_text(left + width + 4, top + 10, f"{highest:.3g}", "small")
+    yield draw_text(left + width + 4, top + height, "0", "small")
     for number, points in enumerate(series[:8]):
         path = " L ".join(
             f"{left + (at - start) / WINDOW_SECONDS * width:.1f} {top + height - float(value) / highest * height:.1f}"
@@ -183,11 +192,13 @@ def _lines(prometheus: str, query: str, left: int, top: int) -> Iterator[str]:
 # --- common to both
 
 
-def _text(x: float, y: float, text: str, kind: str = "") -> str:
+def draw_text(x: float, y: float, text: str, kind: str = "") -> str:
+    """A line of text; `kind` is `title`, `small` or `code`."""
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(text)}</text>'
 
 
-def _page(height: int, parts: Sequence[str]) -> str:
+def draw_page(height: int, parts: Sequence[str]) -> str:
+    """The picture of these parts."""
     style = (
         "text { fill: #0f172a } .title { font-weight: 600 } .small { font-size: 11px; fill: #475569 }"
         " .code { font: 9px ui-monospace, monospace; fill: #475569 }"

@@ -1,6 +1,7 @@
-"""The dashboard of the REST API: requests, statuses, durations, logins."""
+"""The dashboard of the REST API: requests, statuses, durations, logins, streams of events, webhooks and pushes."""
 
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from deploy.dashboards.boards import board, label_variable
 from deploy.dashboards.panels import Limits, Query, graph, heat, number, traces
@@ -8,6 +9,7 @@ from deploy.dashboards.promql import INSTANCE, or_zero, quantile, rate, ratio, s
 
 REQUESTS = "http_server_request_duration_seconds"
 PRESENT = f"sum({selector('api_auth_attempts_total', INSTANCE)})"
+ATTEMPTS = "api_webhooks_attempts_total"
 ERRORS = 'http_response_status_code=~"5.."'
 
 
@@ -24,7 +26,7 @@ def api() -> Dashboard:
     return board(
         "api",
         "API",
-        "The REST API: requests, their statuses and their durations, without health checks.",
+        "The REST API: requests without health checks, streams of events, webhooks and push messages.",
         {
             "Now": [
                 number("Requests", "Requests per second.", "reqps", Query(everything, "all"), width=6),
@@ -125,6 +127,8 @@ def api() -> Dashboard:
                     ],
                 ),
             ],
+            "Streams of events": _streams(),
+            "Webhooks and push messages": _webhooks(),
         },
         [
             label_variable(
@@ -132,3 +136,72 @@ def api() -> Dashboard:
             )
         ],
     )
+
+
+def _streams() -> list[Builder[Panel]]:
+    return [
+        graph(
+            "Open streams",
+            "Clients of /api/events, of each process.",
+            "short",
+            Query(f"sum by (instance) ({selector('api_streams_open', INSTANCE)})", "{{instance}}"),
+            stacked=True,
+        ),
+        graph(
+            "Events told",
+            "Written to clients, per second.",
+            "ops",
+            Query(rate("api_streams_events_total", INSTANCE), "events"),
+            links=[traces("Writes in Jaeger", "relate-api", "api.live.push")],
+        ),
+        graph(
+            "Slow clients",
+            "Streams per minute that were closed because the client did not read for five minutes.",
+            "short",
+            Query(f"60 * {rate('api_streams_slow_total', INSTANCE)}", "closed"),
+        ),
+    ]
+
+
+def _webhooks() -> list[Builder[Panel]]:
+    """Rates of each process; what waits is of all processes together, and each exports it: max, not sum."""
+    attempts = [
+        traces("To webhooks in Jaeger", "relate-api", "api.webhooks.attempt"),
+        traces("To push services in Jaeger", "relate-api", "api.push.attempt"),
+    ]
+    return [
+        graph(
+            "Attempts, by result",
+            "Per second. `gone`: the receiver gets nothing more; `none`: no reply, or no address that is permitted.",
+            "ops",
+            Query(
+                rate(ATTEMPTS, INSTANCE, by="api_webhook_kind, api_webhook_result"),
+                "{{api_webhook_kind}} {{api_webhook_result}}",
+            ),
+            width=12,
+            links=attempts,
+        ),
+        graph(
+            "Late attempts",
+            "Time since the first attempt that is due became due. The alert WebhooksLate watches it.",
+            "s",
+            Query("max by (api_webhook_kind) (api_webhooks_delay_seconds)", "{{api_webhook_kind}}"),
+            width=12,
+            limits=Limits(60, 600),
+        ),
+        graph(
+            "Oldest delivery that waits",
+            "One whose receiver fails waits for up to three days, then the webhook is disabled.",
+            "s",
+            Query("max by (api_webhook_kind) (api_webhooks_age_seconds)", "{{api_webhook_kind}}"),
+            width=12,
+        ),
+        graph(
+            "Webhooks and subscriptions",
+            "Enabled ones, and webhooks that were disabled because they failed or are gone.",
+            "short",
+            Query("max by (api_webhook_kind) (api_webhooks_enabled)", "{{api_webhook_kind}}, enabled"),
+            Query('max(api_webhooks_disabled{api_webhook_kind="webhook"})', "webhook, disabled"),
+            width=12,
+        ),
+    ]

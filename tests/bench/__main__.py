@@ -15,10 +15,11 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tests.bench import floors, growth, hostile, imap_idle, memory, queue, servers, telemetry_cost
+from tests.bench import api, floors, growth, hostile, imap_idle, memory, queue, servers, telemetry_cost
 from tests.bench.aims import aims_table
 from tests.bench.alternating import run_group
 from tests.bench.databases import POSTGRESQL, SQLITE, Databases
@@ -26,10 +27,10 @@ from tests.bench.generator import Generator
 from tests.bench.imap import BIG, IMAP, SMALL, fill_imap, make_search_texts
 from tests.bench.plot import on_off_chart
 from tests.bench.python_build import describe_python
-from tests.bench.results import OFF, ON, PEER, Costs, Growth, Measured, target_name
-from tests.bench.scenarios import READING, WRITING, Scenario, fill
+from tests.bench.results import OFF, ON, PEER, WITHOUT_EVENTS, Costs, Growth, Measured, target_name
+from tests.bench.scenarios import READING, UNFILTERED, WRITING, Scenario, fill
 from tests.bench.sink import find_program
-from tests.bench.tables import pairs_table, scenarios_table
+from tests.bench.tables import filters_table, pairs_table, scenarios_table
 from tests.support.postgres import durable_cluster
 
 # SMTP processes: PostgreSQL serves several writers, SQLite one at a time.
@@ -60,10 +61,10 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="databases whose name contains this, and the peer")
     parser.add_argument(
         "--suite",
-        choices=("mail", "imap", "queue", "telemetry", "growth", "limits", "all"),
+        choices=("mail", "imap", "api", "queue", "telemetry", "growth", "limits", "all"),
         default="all",
-        help="SMTP and POP3 scenarios; IMAP scenarios; mail to other servers; costs of telemetry; large mailboxes; "
-        "memory per connection, hostile clients and IDLE; or all",
+        help="SMTP and POP3 scenarios; IMAP scenarios; requests to the API; mail to other servers; costs of telemetry; "
+        "large mailboxes; memory per connection, hostile clients and IDLE; or all",
     )
     parser.add_argument("--growth-max", type=int, default=growth.SIZES[-1], help="messages of the largest mailbox")
     parser.add_argument("--plot", type=Path, help="write telemetry on ÷ off of each scenario to this SVG file")
@@ -93,6 +94,10 @@ class Bench:
         self._floors()
         if self._has("mail", "imap"):
             self._scenarios()
+        if self._has("api"):
+            options = self._options
+            measured = api.measure(self._directory, self._databases, self._kinds, options.rounds, options.scale)
+            _print(scenarios_table(measured))
         if self._has("queue"):
             self._queue()
         if self._has("telemetry"):
@@ -126,6 +131,8 @@ class Bench:
             for group in self._groups():
                 self._run_group(group, round_number)
         _print(scenarios_table(self._results))
+        if self._has("mail"):
+            _print(filters_table(self._results, self._kinds))
         if self._options.plot is not None:
             self._options.plot.write_text(on_off_chart(self._results, self._kinds))
 
@@ -133,7 +140,8 @@ class Bench:
         """The peer, then Relate Mail on each kind of database with telemetry off and on."""
         yield {PEER: self._open_peer}
         for kind in self._kinds:
-            yield {target_name(kind, telemetry): partial(self._open, kind, telemetry) for telemetry in (OFF, ON)}
+            variants = (OFF, ON, WITHOUT_EVENTS) if self._has("mail") else (OFF, ON)
+            yield {target_name(kind, variant): partial(self._open, kind, variant) for variant in variants}
 
     @contextmanager
     def _open_peer(self) -> Iterator[servers.Target]:
@@ -142,14 +150,21 @@ class Bench:
             yield target
 
     @contextmanager
-    def _open(self, kind: str, telemetry: str) -> Iterator[servers.Target]:
+    def _open(self, kind: str, variant: str) -> Iterator[servers.Target]:
         """Relate Mail on a copy of the filled database."""
-        url = self._databases.copy(kind, FILLED, telemetry)
+        label = variant.replace(" ", "_")
+        url = self._databases.copy(kind, FILLED, label)
         with ExitStack() as stack:
-            stack.callback(self._databases.remove, kind, telemetry)
-            collector = stack.enter_context(servers.otlp_sink()) if telemetry == ON else None
-            name, workers = target_name(kind, telemetry), SMTP_WORKERS[kind]
-            yield stack.enter_context(servers.relate_mail(name, url, collector, workers, self._directory))
+            stack.callback(self._databases.remove, kind, label)
+            collector = stack.enter_context(servers.otlp_sink()) if variant == ON else None
+            open_target = partial(
+                servers.relate_mail, target_name(kind, variant), url, collector, SMTP_WORKERS[kind], self._directory
+            )
+            if variant == WITHOUT_EVENTS:
+                target = stack.enter_context(open_target(services=("smtp",), program="tests.bench.without_events"))
+                yield replace(target, scenarios=frozenset({UNFILTERED}))
+            else:
+                yield stack.enter_context(open_target())
 
     def _fill(self, target: servers.Target) -> None:
         """Fill the mailboxes of the chosen scenarios, and wait for the search texts."""

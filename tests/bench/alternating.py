@@ -23,9 +23,9 @@ def run_group(
     scale: float,
     round_number: int,
 ) -> Iterator[tuple[str, str, Measured]]:
-    """Run all scenarios in order, each on all targets; yields (scenario, target, result)."""
+    """Run all scenarios in order, each on all targets that take it; yields (scenario, target, result)."""
     for number, (scenario, run) in enumerate(scenarios.items(), round_number):
-        for name in in_turn(list(targets), number):
+        for name in in_turn([name for name, target in targets.items() if target.takes(scenario)], number):
             with alone(targets[name], targets.values()):
                 measured = _run(scenario, run, generator, targets[name], scale)
             yield scenario, name, measured

@@ -7,8 +7,12 @@ from typing import NamedTuple
 PEER = "Postfix + Dovecot"
 QUEUE_PEER = "Postfix"
 """The peer of the queue, which relays only."""
-PEERS = (PEER, QUEUE_PEER)
+BARE = "bare FastAPI"
+"""The peer of the API, which does nothing but return JSON."""
+PEERS = (PEER, QUEUE_PEER, BARE)
 OFF, ON = "off", "on"
+WITHOUT_EVENTS = "without events"
+"""Relate Mail with telemetry off and an event log that stores nothing."""
 
 
 class Measured(NamedTuple):
@@ -49,9 +53,13 @@ def ratio(results: Results, scenario: str, target: str, base: str) -> float | No
 
     Runs of one round are compared with each other, because the speed of the machine changes between rounds.
     """
-    by_target = results.get(scenario, {})
-    pairs = zip(by_target.get(target, ()), by_target.get(base, ()), strict=False)
-    ratios = [measured.rate / compared.rate for measured, compared in pairs]
+    return ratio_of_scenarios(results, (scenario, target), (scenario, base))
+
+
+def ratio_of_scenarios(results: Results, numerator: tuple[str, str], denominator: tuple[str, str]) -> float | None:
+    """The median of the rounds' ratios of rates of two (scenario, target); None unless both were measured."""
+    above, below = (results.get(scenario, {}).get(target, ()) for scenario, target in (numerator, denominator))
+    ratios = [measured.rate / compared.rate for measured, compared in zip(above, below, strict=False)]
     return statistics.median(ratios) if ratios else None
 
 

@@ -133,11 +133,13 @@ READING: dict[str, Scenario] = {
     "POP3 session, 1,000 messages, 10 connections": pop3_sessions(BIG_MAILBOXES, FIRST_BIG_NUMBER, 10),
 }
 
+UNFILTERED, FILTERED = "delivery 2 KB, 10 connections", "delivery 2 KB with filters, 10 connections"
+
 WRITING: dict[str, Scenario] = {
     f"delivery {size // 1024} KB, {connections} connections": deliveries(size, connections)
     for size in (2048, 20480)
     for connections in (10, 50)
 } | {
-    "delivery 2 KB with filters, 10 connections": deliveries(2048, 10, FIRST_FILTERED_NUMBER, FILTERED_MAILBOXES),
+    FILTERED: deliveries(2048, 10, FIRST_FILTERED_NUMBER, FILTERED_MAILBOXES),
     "submission 2 KB, a login each, 10 connections": submissions(2048, 10),
 }

@@ -49,6 +49,12 @@ class Target:
     processes: tuple[int, ...]
     database: str = ""
     """The database URL of Relate Mail; empty for the peer."""
+    scenarios: frozenset[str] = frozenset()
+    """The names of the scenarios that it takes part in; empty for all."""
+
+    def takes(self, scenario: str) -> bool:
+        """Whether it takes part in a scenario."""
+        return not self.scenarios or scenario in self.scenarios
 
     def cpu(self) -> float:
         """CPU seconds of all its processes so far, including PostgreSQL's."""
@@ -109,16 +115,18 @@ def relate_mail(
     *,
     services: Sequence[str] = ("smtp", "pop3", "imap"),
     reader_workers: int = 2,
+    program: str = "relate",
     **settings: str,
 ) -> Iterator[Target]:
     """Run services in separate processes. Without a `collector` telemetry is off.
 
-    `settings` are further environment variables.
+    `program` is the module that runs the command, `settings` are further environment variables.
     """
     asyncio.run(seed(database))
     mx, submission, secure, pop3, pop3s, imap, imaps = free_ports(7)
     environment = {
         **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2]),  # of `tests`, because the services have another directory
         "ConnectionStrings__DefaultConnection": database,
         "Smtp__MxPort": str(mx),
         "Smtp__Port": str(submission),
@@ -137,7 +145,7 @@ def relate_mail(
         log = stack.enter_context((directory / f"{name.replace(' ', '-')}.log").open("wb"))
         processes = []
         for service in services:
-            command = [sys.executable, "-m", "relate", "serve", service]
+            command = [sys.executable, "-m", program, "serve", service]
             process = subprocess.Popen(command, env=environment, cwd=directory, stderr=log, stdout=log)
             stack.callback(stop, process)
             processes.append(process)

@@ -3,8 +3,21 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tests.bench.results import OFF, ON, PEERS, Measured, Results, peer_name, ratio
+from tests.bench.results import (
+    OFF,
+    ON,
+    PEERS,
+    WITHOUT_EVENTS,
+    Measured,
+    Results,
+    peer_name,
+    ratio,
+    ratio_of_scenarios,
+    target_name,
+)
+from tests.bench.scenarios import FILTERED, UNFILTERED
 
+SMALL_RATIO = 0.3  # a smaller one has three decimals
 SCENARIOS_HEADER = "per second (÷ the peer; on ÷ off) · µs of CPU of the server per operation"
 
 
@@ -26,6 +39,16 @@ def scenarios_table(results: Results) -> str:
     return columns_table(SCENARIOS_HEADER, targets, rows)
 
 
+def filters_table(results: Results, databases: Sequence[str]) -> str:
+    """What filters and events cost: the ratio of rates, telemetry off, of the runs of each round."""
+    rows = {}
+    for database in databases:
+        with_both = FILTERED, target_name(database, OFF)
+        found = ratio_of_scenarios(results, with_both, (UNFILTERED, target_name(database, WITHOUT_EVENTS)))
+        rows[database] = "–" if found is None else f"{found:.2f}"
+    return pairs_table(f"{FILTERED}, and events ÷ without both", rows)
+
+
 def _cell(results: Results, scenario: str, target: str) -> str:
     runs = results[scenario].get(target, ())
     return _run_text(runs, _ratios_text(results, scenario, target)) if runs else "–"
@@ -42,6 +65,6 @@ def _ratios_text(results: Results, scenario: str, target: str) -> str:
     peer = peer_name(results, scenario)
     to_peer = None if peer is None or target in PEERS else ratio(results, scenario, target, peer)
     to_off = ratio(results, scenario, target, f"{database}, {OFF}") if telemetry == ON else None
-    texts = [f"{to_peer:.1f}×"] if to_peer is not None else []
+    texts = [f"{to_peer:.{1 if to_peer >= SMALL_RATIO else 3}f}×"] if to_peer is not None else []
     texts += [f"{to_off:.2f}"] if to_off is not None else []
     return f" ({'; '.join(texts)})" if texts else ""

@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 TEST_SECONDS = 900  # the first test waits until the images are built
 STACKS = {"stack", "scaled"}
 """Fixtures of which there is one: tests with them run in one worker."""
-LAST = ("test_relay", "test_sampling", "test_trouble")
+LAST = ("test_correspondence", "test_logs", "test_relay", "test_sampling", "test_trouble")
 """Modules that stop or replace services."""
 
 

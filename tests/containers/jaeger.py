@@ -88,6 +88,11 @@ class Jaeger:
         named = [f"{name}:{value}" for name, value in tags.items()]
         return [_parse_trace(trace) for trace in self._get("/api/traces", {**params, "tag": named})]
 
+    def trace(self, trace_id: str) -> Trace:
+        """The spans of a trace that have arrived. Raises AssertionError if none has."""
+        (trace,) = self._get(f"/api/traces/{trace_id}", {})
+        return _parse_trace(trace)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()

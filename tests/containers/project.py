@@ -45,8 +45,9 @@ class Project(Clients):
         super().__init__(free_ports())
         environment = directory / f"{self.name}.env"
         ports = {f"{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
-        variables = {"COMPOSE_PROJECT_NAME": self.name, **ports, **settings}
-        environment.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+        self.variables = {"COMPOSE_PROJECT_NAME": self.name, **ports, **settings}
+        """What differs from `.env`."""
+        environment.write_text("".join(f"{name}={value}\n" for name, value in self.variables.items()))
         self._compose = DockerCompose(
             ROOT,
             ["compose.yaml", *overrides],

@@ -37,6 +37,14 @@ class Prometheus:
         for metric in metrics:
             eventually(partial(self._is_newer, metric, start))
 
+    def alerts(self) -> list[dict[str, str]]:
+        """The alerts that are pending or firing: their labels, and `state`."""
+        return [{**each["labels"], "state": each["state"]} for each in self._get("/api/v1/alerts", {})["alerts"]]
+
+    def alertmanagers(self) -> list[str]:
+        """The URLs of the Alertmanagers that Prometheus has found."""
+        return [each["url"] for each in self._get("/api/v1/alertmanagers", {})["activeAlertmanagers"]]
+
     def names(self) -> set[str]:
         """The names of all series."""
         return set(self._get("/api/v1/label/__name__/values", {}))

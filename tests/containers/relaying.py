@@ -1,7 +1,7 @@
 """Turns on the relay of a stack, whose other servers are on this machine, and finds what it does in Jaeger."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.containers.accounts import Account
@@ -14,21 +14,24 @@ ACCEPTED = "2.6.0 Accepted as "
 """Our reply to a message, before the id of the message."""
 
 
-def gateway(stack: Project) -> str:
-    """This machine's address in the network of the stack's relay."""
-    (network,) = json.loads(docker("network", "inspect", f"{stack.name}_internet"))
-    address: str = network["IPAM"]["Config"][0]["Gateway"]
+def gateway(stack: Project, network: str = "internet") -> str:
+    """This machine's address in a network of the stack, by default the relay's."""
+    (found,) = json.loads(docker("network", "inspect", f"{stack.name}_{network}"))
+    address: str = found["IPAM"]["Config"][0]["Gateway"]
     return address
 
 
 @contextmanager
-def relaying(stack: Project, **settings: str) -> Iterator[None]:
-    """Let users send to other servers inside the block. `settings` are variables of `.env` and of the override."""
+def relaying(stack: Project, *overrides: str, services: Sequence[str] = ("smtp",), **settings: str) -> Iterator[None]:
+    """Let users send to other servers inside the block, by these services.
+
+    `settings` are variables of `.env`, of our override and of further `overrides`.
+    """
     try:
-        stack.up("smtp", "relay", overrides=[OVERRIDE], RELAY_ENABLED="true", **settings)
+        stack.up(*services, "relay", overrides=[OVERRIDE, *overrides], RELAY_ENABLED="true", **settings)
         yield
     finally:
-        stack.up("smtp", "relay")
+        stack.up(*services, "relay")
 
 
 def submit(stack: Project, sender: Account, recipient: str, content: bytes) -> str:

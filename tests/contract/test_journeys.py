@@ -1,5 +1,6 @@
 """Journeys are found in every event log, by the ids and addresses of messages, page by page."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -36,7 +37,7 @@ async def deliver_to(mail: Store, *events: Event, header: str = "simple") -> Mes
     return (await mail.deliver(replace(delivery(*accounts, raw=raw), events=events))).message_id
 
 
-def names(journeys: list[Journey] | tuple[Journey, ...]) -> list[str]:
+def names(journeys: Sequence[Journey]) -> list[str]:
     return [one.header_message_id.partition("@")[0] for one in journeys]
 
 
@@ -97,11 +98,28 @@ async def test_pages_show_each_journey_once(mail: Store, alice: AccountId, clock
     search = JourneySearch(limit=2, sender="ann@b.example" if is_filtered else None)
     while True:
         page = await find_own_journeys(mail.events, alice, search)
-        shown += names([*page.journeys])
+        shown += names(page.journeys)
         if page.next_before is None:
             break
         search = replace(search, before=page.next_before)
     assert shown == ["4", "3", "2", "1", "0"]
+
+
+async def test_a_message_with_several_heads_is_on_one_page(mail: Store, alice: AccountId, clock: Clock) -> None:
+    """A user has sent it to herself, and has a copy."""
+    address = "alice@example.org"
+    copy = Event(EventName.APPENDED, account_id=alice)
+    for header in ("one", "two"):
+        clock.now += 1
+        await deliver_to(mail, received(address, alice), delivered(alice, address, address), copy, header=header)
+    for search in (JourneySearch(), JourneySearch(sender=address), JourneySearch(recipient=address)):
+        found: list[str] = []
+        before: float | None = clock.now + 60
+        while before is not None:
+            page = await find_journeys(mail.events, replace(search, limit=1, before=before))
+            found += names(page.journeys)
+            before = page.next_before
+        assert found == ["two", "one"]
 
 
 async def test_what_no_column_can_hold_is_not_found(mail: Store) -> None:

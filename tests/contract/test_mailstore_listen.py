@@ -11,6 +11,7 @@ import pytest
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.ports import MailStore
+from relate_mailstore.sql.notices import sqlite
 from relate_mailstore.types import (
     AccountId,
     Destination,
@@ -170,3 +171,19 @@ async def test_a_listener_that_ended_does_not_affect_others(store: MailStore, al
                 raise RuntimeError("the reader's own trouble")
         await store.deliver(delivery(alice))
         assert (await next_of(kept)).account_id == alice
+
+
+async def test_a_change_before_the_subscription_is_read_or_notified_after_it(
+    stores: tuple[MailStore, MailStore], alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = stores
+    await one.provision(alice)
+    monkeypatch.setattr(sqlite, "POLL_SECONDS", 3_600.0)  # only the subscription itself looks at the file
+    snapshot = await one.snapshot(alice)
+    await other.deliver(delivery(alice))
+    async with one.listen(alice) as changes:
+        current = await one.refresh(snapshot)
+        if not current.entries:
+            await next_of(changes)
+            current = await one.refresh(current)
+    assert len(current.entries) == 1

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.event_rules import of_own_message
 from relate_mailstore.event_types import EventName, EventQuery
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import Excess, QueueFilter, QueueState, SendingLimit
@@ -19,22 +20,22 @@ from relate_mailstore.types import AccountId, Delivery, Destination, Receipt
 from tests.contract.outgoing import Clock, sent
 from tests.contract.stores import opened
 from tests.support.examples import examples
-from tests.support.factories import simple
+from tests.support.factories import delivery, simple
 
 Mail = MemoryMailStore | SqlMailStore
 
 HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
 ALICE, BOB = AccountId(1), AccountId(2)
 HOUR, DAY = SendingLimit(HOUR_SECONDS, 10), SendingLimit(DAY_SECONDS, 25)
-NOTICE = simple()
+NOTICE = replace(delivery(ALICE), events=of_own_message(ALICE, "alice@example.org", "smtp", 100))
 
 
 def limited(
     account_id: AccountId, recipients: int, *limits: SendingLimit, local: tuple[AccountId, ...] = ()
 ) -> Delivery:
-    delivery = sent(account_id, *(f"{number}@example.com" for number in range(recipients)), local=local)
-    assert delivery.outgoing is not None
-    return replace(delivery, outgoing=replace(delivery.outgoing, limits=limits or (HOUR, DAY)))
+    message = sent(account_id, *(f"{number}@example.com" for number in range(recipients)), local=local)
+    assert message.outgoing is not None
+    return replace(message, outgoing=replace(message.outgoing, limits=limits or (HOUR, DAY)))
 
 
 async def send(mail: Mail, recipients: int, *limits: SendingLimit, account_id: AccountId = ALICE) -> Excess | None:
@@ -156,7 +157,9 @@ async def test_the_owner_is_told_once_in_a_period(mail: Mail, clock: Clock) -> N
     assert await mail.tell_held(ALICE, HOUR, NOTICE)
     assert not await mail.tell_held(ALICE, HOUR, NOTICE)
     assert await send(mail, 1, HOUR) == Excess(HOUR, 12, is_told=True)
-    assert len((await mail.snapshot(ALICE)).entries) == 1
+    (entry,) = (await mail.snapshot(ALICE)).entries
+    events = await mail.events.find(EventQuery(message_id=entry.message_id))
+    assert [event.name for event in events] == [EventName.RECEIVED, EventName.DELIVERED]
     clock.now += HOUR_SECONDS
     assert await send(mail, 1, HOUR) == Excess(HOUR, 13, is_told=False)
     assert await mail.tell_held(ALICE, HOUR, NOTICE)

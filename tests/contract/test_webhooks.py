@@ -13,7 +13,14 @@ from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import AttemptResult, QueueState
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId
-from relate_mailstore.webhook_rules import LEASE_SECONDS, MAX_WEBHOOKS_ITEMS, RETRY_SECONDS, ROTATION_SECONDS, settle
+from relate_mailstore.webhook_rules import (
+    LEASE_SECONDS,
+    MAX_RETRY_AFTER_SECONDS,
+    MAX_WEBHOOKS_ITEMS,
+    RETRY_SECONDS,
+    ROTATION_SECONDS,
+    settle,
+)
 from relate_mailstore.webhook_types import (
     ClaimedWebhook,
     DisabledReason,
@@ -215,6 +222,57 @@ async def test_the_former_secret_signs_for_a_day(mail: Store, alice: AccountId, 
     assert (rotated.secret, rotated.previous_secret) == ("whsec_b", "whsec_a")
     assert rotated.previous_until == clock.now + ROTATION_SECONDS
     assert "whsec" not in repr(rotated)
+
+
+async def test_every_process_is_told_of_what_becomes_due(
+    mails: tuple[Store, Store], alice: AccountId, clock: Clock
+) -> None:
+    one, other = mails
+    async with other.webhooks.changes() as changes:
+        webhook = await one.webhooks.create(alice, ALL, "whsec_a")
+        assert await other.webhooks.next_due() is None
+        waiting = asyncio.ensure_future(anext(changes))
+        await deliver(one, alice)
+        async with asyncio.timeout(20):
+            await waiting
+        assert await other.webhooks.next_due() == clock.now
+        assert await reply(other, await claim_one(other))
+        assert await other.webhooks.claim(1) == []  # finds that nothing is pending
+        assert await other.webhooks.next_due() is None
+        for change in (
+            one.webhooks.test(alice, webhook.id),
+            one.webhooks.update(alice, webhook.id, ALL),
+        ):
+            waiting = asyncio.ensure_future(anext(changes))
+            await change
+            async with asyncio.timeout(20):
+                await waiting
+
+
+async def test_a_pause_that_the_receiver_asks_for_is_kept(mail: Store, alice: AccountId, clock: Clock) -> None:
+    await mail.webhooks.create(alice, ALL, "whsec_a")
+    await deliver(mail, alice)
+    assert await reply(mail, await claim_one(mail), WebhookReply(503, retry_after=600.0))
+    assert await mail.webhooks.next_due() == clock.now + 600
+    clock.now += 600
+    assert await reply(mail, await claim_one(mail), WebhookReply(429, retry_after=1e9))
+    assert await mail.webhooks.next_due() == clock.now + MAX_RETRY_AFTER_SECONDS
+
+
+async def test_what_waits_is_counted(mail: Store, alice: AccountId, clock: Clock) -> None:
+    await mail.webhooks.create(alice, ALL, "whsec_a")
+    await mail.webhooks.create(alice, ALL, "whsec_b")
+    began = clock.now
+    await deliver(mail, alice)
+    assert (await mail.webhooks.statistics())[0] == (2, 0, began, began)
+    for result in (WebhookReply(410), WebhookReply(500)):
+        (claimed,) = await mail.webhooks.claim(1)
+        assert await reply(mail, claimed, result)
+    clock.now += 1
+    await deliver(mail, alice)
+    webhooks, pushes = await mail.webhooks.statistics()
+    assert webhooks == (1, 1, began, began + RETRY_SECONDS[0])
+    assert pushes == (0, 0, None, None)
 
 
 async def test_webhooks_are_their_owners(mail: Store, alice: AccountId, bob: AccountId) -> None:

@@ -2,7 +2,12 @@
 
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
+
+import httpx
+
+EVENTS = "/api/events"
 
 
 class ServerSentEvent(NamedTuple):
@@ -57,3 +62,16 @@ async def parse_events(
     async for chunk in chunks:
         for event in parser.feed(chunk):
             yield event
+
+
+@asynccontextmanager
+async def following(client: httpx.AsyncClient, parser: EventParser) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
+    """The events of a stream that resumes where the parser is."""
+    headers = {"Last-Event-ID": parser.last_id} if parser.last_id else {}
+    parser.reconnect()
+    async with client.stream("GET", EVENTS, headers=headers) as response:
+        assert response.status_code == 200
+        chunks = response.aiter_raw()
+        first = [*parser.feed(await anext(chunks))]
+        assert parser.last_id
+        yield parse_events(parser, chunks, first)

@@ -10,6 +10,7 @@ import time
 import warnings
 from contextlib import suppress
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
@@ -45,6 +46,10 @@ class OidcIssuer:
         self.content: bytes | None = None
         """Replaces every content."""
         self.requests: list[str] = []
+        self.forms: list[dict[str, str]] = []
+        """The forms that the token endpoint got, each with the field Authorization."""
+        self.answer: dict[str, Any] = {}
+        """What the token endpoint answers."""
         self.answering = asyncio.Event()
         """No request is answered before this is set, which it is at first."""
         self.answering.set()
@@ -83,8 +88,11 @@ class OidcIssuer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
-                path = (await reader.readuntil(b"\r\n\r\n")).decode().split()[1]
+                request = (await reader.readuntil(b"\r\n\r\n")).decode()
+                path = request.split()[1]
                 self.requests.append(path)
+                if request.startswith("POST"):
+                    self.forms.append(await _read_form(request, reader))
                 await self.answering.wait()
                 content = json.dumps(self._document(path)).encode() if self.content is None else self.content
                 head = f"HTTP/1.1 {self.status}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
@@ -97,5 +105,18 @@ class OidcIssuer:
 
     def _document(self, path: str) -> dict[str, Any]:
         if path.endswith("/openid-configuration"):
-            return {"issuer": self.authority, "jwks_uri": f"{self.authority}/keys", **self.discovery}
+            named = {
+                "authorization_endpoint": f"{self.authority}/authorize",
+                "token_endpoint": f"{self.authority}/token",
+            }
+            return {"issuer": self.authority, "jwks_uri": f"{self.authority}/keys", **named, **self.discovery}
+        if path == "/token":
+            return self.answer
         return {"keys": [*(key.as_dict(private=False) for key in self.keys), *self.extra_keys]}
+
+
+async def _read_form(head: str, reader: asyncio.StreamReader) -> dict[str, str]:
+    lines = (line.partition(": ") for line in head.split("\r\n")[1:])
+    fields = {name.lower(): value for name, _, value in lines}
+    body = await reader.readexactly(int(fields["content-length"]))
+    return {**dict(parse_qsl(body.decode())), "Authorization": fields.get("authorization", "")}

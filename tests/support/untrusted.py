@@ -17,6 +17,8 @@ from relate_accounts.errors import InvalidAddress
 from relate_api.autoconfig.outlook import requested_address
 from relate_api.compose.recipients import find_recipients
 from relate_api.compose.sending import normalise_lines
+from relate_api.developers.extract import find_codes, find_links
+from relate_api.developers.namespaces import namespace_of, parse_namespace, within
 from relate_api.emails.criteria import to_criteria
 from relate_api.emails.query_language import QueryError, parse_query
 from relate_api.http.conditional import matches, matches_none
@@ -25,6 +27,8 @@ from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
 from relate_api.http.ranges import NotSatisfiableError, parse_range
 from relate_api.live.position import parse_token
+from relate_api.page.html_mail.sanitiser import sanitise
+from relate_api.page.shown import one_line, plain_text
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
@@ -240,6 +244,11 @@ def _download(octets: bytes) -> Any:
     except NotSatisfiableError:
         selected = None
     return selected, matches_none(text, '"a"'), matches(text, '"a"'), attachment(safe_name(text, "a"))
+
+
+def _found(octets: bytes) -> Any:
+    text = _text(octets)
+    return find_links(text, text), find_codes(text, text, None), find_codes("", None, text)
 
 
 def _position(octets: bytes) -> str:
@@ -649,6 +658,20 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         ),
     ),
     "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
+    "HTML for the page": Untrusted(
+        lambda octets: sanitise(_text(octets), {"a": "data:image/png;base64,"}),
+        (b'<p style="color: red">a<img src="cid:a"><a href="https://b/?c=1&amp;">e</a><table><td>f</table><!-- g -->',),
+        (
+            *_units(b"", (b"<div>", b"<b><p>", b"<p a=b ", b"<!--", b"&", b"<style>", b"<ul><li>"), b""),
+            (b'<p style="', b"a:b;", b'">'),
+            (b'<img src="', b"cid:", b'">'),
+        ),
+    ),
+    "text for the page": Untrusted(
+        lambda octets: (plain_text(_text(octets)), one_line(_text(octets))),
+        (b"See https://example.org/?a=b, and <c>.",),
+        ((b"", b"http://", b""), (b"", b"https://a) ", b""), (b"", b"<", b""), (b"http://a", b")", b"")),
+    ),
     "a search": Untrusted(
         _query,
         (b'from:ann -subject:"a \\"b\\"" has:attachment is:unread in:x before:2026-11-30 larger:1M text',),
@@ -680,6 +703,22 @@ UNTRUSTED: Mapping[str, Untrusted] = {
             *_units(_DSN, _PARTS),
             *_units(_DSN + _RETURNED, _FIELDS, b"\r\n--b--\r\n"),
         ),
+    ),
+    "links and codes": Untrusted(
+        _found,
+        (b"Your code is 123-456: https://example.org/a.", b'<a class=x href="https://example.org/?a=1&amp;b">1234</a>'),
+        (
+            *_units(
+                b"", (b"https://a/", b"https://", b"1234 ", b"123 456", b"AB12-", b"A-", b"<a href=", b'<a href="x')
+            ),
+            *_units(b"https://a/", (b")", b"](", b".", b"12")),
+            *_units(b"<a ", (b"href ", b"href=", b" a=b", b" ")),
+        ),
+    ),
+    "a namespace": Untrusted(
+        lambda octets: (parse_namespace(_text(octets)), namespace_of(_text(octets)), within(_text(octets), "a")),
+        (b"alice+t1@example.test", b"t-1.a_b"),
+        _units(b"", (b"+", b"@", b"+a@", b'"', b".")),
     ),
     "an autodiscover request": Untrusted(
         requested_address,

@@ -1,6 +1,7 @@
-"""A receiver of webhooks, by HTTP on this machine."""
+"""A receiver of webhooks on this machine."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -20,13 +21,10 @@ class Receiver:
 
     def __init__(self, *statuses: int | None) -> None:
         self.statuses = [*statuses]
+        self.retry_after = ""
         self.posted: asyncio.Queue[Posted] = asyncio.Queue()
-        self.port = 0
-
-    @property
-    def url(self) -> str:
+        self.url = ""
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}/hook"
 
     async def next(self) -> Posted:
         """The next request."""
@@ -43,16 +41,20 @@ class Receiver:
         if status is None:
             await reader.read()  # until the client gives up
         else:
-            writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nLocation: {self.url}\r\n\r\n".encode())
+            head = f"Content-Length: 0\r\nLocation: {self.url}\r\nRetry-After: {self.retry_after}\r\n"
+            writer.write(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode())
         writer.close()
 
 
 @asynccontextmanager
-async def receiving(*statuses: int | None) -> AsyncIterator[Receiver]:
-    """Run a receiver on this machine."""
+async def receiving(
+    *statuses: int | None, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Receiver]:
+    """Run a receiver at an address of this machine, by HTTPS if there is a context, which has a certificate for it."""
     receiver = Receiver(*statuses)
-    server = await asyncio.start_server(receiver.answer, "127.0.0.1", 0)
-    receiver.port = server.sockets[0].getsockname()[1]
+    server = await asyncio.start_server(receiver.answer, host, 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    receiver.url = f"{'http' if tls is None else 'https'}://{host}:{port}/hook"
     try:
         yield receiver
     finally:

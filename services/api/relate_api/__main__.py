@@ -5,6 +5,7 @@ if __name__ == "__main__":  # first, because SIGTERM may arrive during the impor
 
     block_signals()
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -12,10 +13,16 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.types import User
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
-from relate_api.config import ApiSettings, CorsSettings, OidcSettings
+from relate_api.config import ApiSettings, CorsSettings, OidcSettings, PageSettings
+from relate_api.developers import Developers
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
-from relate_api.oidc import Issuer, OidcLogins
+from relate_api.live import Streams
+from relate_api.oidc import CodeFlow, Issuer, OidcLogins
+from relate_api.page import Page
+from relate_api.push.message import PushTexts
+from relate_api.push.request import PushRequests
+from relate_api.push.vapid import VapidKey, load_key
 from relate_api.webhooks import WebhookSender
 from relate_api.webhooks.notice import Teller
 from relate_config import load
@@ -23,13 +30,27 @@ from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
 from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
+from relate_service.config import JaegerSettings
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
+from relate_service.statistics import ExportedStatistics
 from relate_service.workers import run, stop_requested
 from relate_submission.config import SmtpSettings
 from relate_submission.routing import LocalOnly, Relaying
 from relate_submission.rules import SubmissionRules
 from relate_wire.limits import raise_open_files
 from relate_wire.published import ImapPorts, Pop3Ports
+
+SECTIONS = (
+    ApiSettings,
+    OidcSettings,
+    CorsSettings,
+    PageSettings,
+    JaegerSettings,
+    MtaStsSettings,
+    SmtpSettings,
+    Pop3Ports,
+    ImapPorts,
+)
 
 
 @asynccontextmanager
@@ -40,18 +61,26 @@ async def serve_api(
     *,
     installation: Installation | None = None,
     cors: CorsSettings = CorsSettings(),  # noqa: B008 - frozen
+    page: PageSettings = PageSettings(),  # noqa: B008 - frozen
+    jaeger: JaegerSettings = JaegerSettings(),  # noqa: B008 - frozen
     client: OutboundClient | None = None,
+    developers: Developers | None = None,
 ) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
     Of SMTP's settings it takes those of submission, so that both accept the same messages. Without an `installation` it
-    is read from the environment. `client` posts to webhooks, instead of one by the settings. Raises OSError if a port
-    cannot be bound, CertificateError, ConfigurationError.
+    is read from the environment. `client` posts to webhooks and push services, instead of one by the settings;
+    `developers` adds the routes of the developers' mode. Raises OSError if a port cannot be bound, CertificateError,
+    ConfigurationError, StoreUnavailable.
     """
-    installation = installation or load_installation(smtp_settings, relays=resources.relay.enabled)
+    installation = installation or load_installation(smtp_settings, settings, resources.relay)
+    code_flow = None
     if installation.oidc.is_enabled:
-        resources.authenticator.accept_tokens(oidc_logins(installation.oidc, resources.accounts, resources.store))
+        logins = oidc_logins(installation.oidc, resources.accounts, resources.store)
+        resources.authenticator.accept_tokens(logins)
+        code_flow = CodeFlow(logins, installation.oidc) if installation.oidc.signs_people_in else None
     store, authenticator = resources.traced("api")
+    push_key = await load_key(resources.pushes, settings.push_contact or f"mailto:postmaster@{settings.server_name}")
     services = Services(
         store,
         resources.accounts,
@@ -66,6 +95,8 @@ async def serve_api(
         labels=resources.traced_labels("api"),
         filters=resources.traced_filters("api"),
         webhooks=resources.webhooks,
+        pushes=resources.pushes,
+        push_key=push_key.public,
         tracing=resources.supervisor.tracing,
     )
     app = create_app(
@@ -74,30 +105,47 @@ async def serve_api(
         origins=cors.allowed_origins,
         requests_per_minute=settings.requests_per_minute,
         max_streams=settings.max_streams,
+        shown=Page(page, code_flow, jaeger.url),
+        for_developers=developers,
     )
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
     async with (
-        _webhook_sender(settings, resources, client),
+        _webhook_sender(settings, resources, push_key, client) as sender,
+        _exported(resources, app.state.streams, sender),
         ApiServer(app, settings, certificate, resources.supervisor) as ports,
     ):
         try:
             yield ports
         finally:
             app.state.streams.close()  # they would last as long as the server waits for requests
+            if developers is not None:
+                developers.waiters.close()
+
+
+@asynccontextmanager
+async def _exported(resources: Resources, streams: Streams, sender: WebhookSender) -> AsyncIterator[None]:
+    """Export the numbers of streams and webhooks within the block."""
+    statistics = ExportedStatistics("api.statistics", resources.webhooks.statistics, resources.supervisor)
+    resources.telemetry.observe_streams(streams)
+    resources.telemetry.observe_webhooks(sender.results, statistics.take)
+    try:
+        yield
+    finally:
+        await statistics.close()
 
 
 def _webhook_sender(
-    settings: ApiSettings, resources: Resources, client: OutboundClient | None
+    settings: ApiSettings, resources: Resources, push_key: VapidKey, client: OutboundClient | None
 ) -> AbstractAsyncContextManager[WebhookSender]:
-    """The task that posts events to webhooks; their owners are told by mail when one is disabled."""
-    telemetry = resources.telemetry
+    """The task that posts events to webhooks and push services; owners of webhooks are told when one is disabled."""
     return WebhookSender(
         resources.webhooks,
         client or OutboundClient(private=settings.webhook_private_destinations),
         Teller(resources.store, resources.accounts, settings.server_name),
+        PushRequests(push_key, PushTexts(resources.store, resources.accounts), time.time),
         resources.supervisor,
-        traceparent=telemetry.operations("api").origin,
+        traceparent=resources.telemetry.operations("api").origin,
     )
 
 
@@ -125,12 +173,12 @@ def oidc_logins(settings: OidcSettings, accounts: AccountStore, store: MailStore
 
 async def serve(_: int = 0) -> None:
     """Serve until a stop is requested."""
-    check_environment(ApiSettings, OidcSettings, CorsSettings, MtaStsSettings, SmtpSettings, Pop3Ports, ImapPorts)
+    check_environment(*SECTIONS)
     raise_open_files()
     settings, smtp_settings, cors = load(ApiSettings), load(SmtpSettings), load(CorsSettings)
     async with (
         open_resources(ResourceSettings(), "relate-api") as resources,
-        serve_api(settings, smtp_settings, resources, cors=cors),
+        serve_api(settings, smtp_settings, resources, cors=cors, page=load(PageSettings), jaeger=load(JaegerSettings)),
     ):
         await stop_requested()
 

@@ -11,6 +11,7 @@ from relate_api import (
     autoconfig,
     compose,
     credentials,
+    developers,
     discovery,
     docs,
     emails,
@@ -21,8 +22,10 @@ from relate_api import (
     labels,
     live,
     mailboxes,
+    page,
     preferences,
     profile,
+    push,
     webhooks,
 )
 from relate_api.access.dependencies import Services, require_scopes
@@ -36,12 +39,14 @@ from relate_api.http.middleware import (
     ProxyHeadersMiddleware,
     ResponseFieldsMiddleware,
 )
+from relate_api.page import Page
+from relate_api.page.sessions.keeper import SessionKeeper
 from relate_wire.limits import Network
 
 OPENAPI_PATH = "/openapi.json"
 
 # In the order in which routes are matched.
-MAIL = (emails, mailboxes, compose, labels, filters, journeys, live, webhooks)
+MAIL = (emails, mailboxes, compose, labels, filters, journeys, live, webhooks, push)
 
 
 class _Api(FastAPI):
@@ -73,8 +78,12 @@ def create_app(
     origins: tuple[str, ...] = (),
     requests_per_minute: int = 0,
     max_streams: int = MAX_STREAMS,
+    shown: Page = Page(),  # noqa: B008 - frozen
+    for_developers: developers.Developers | None = None,
 ) -> FastAPI:
     """Create the API. Pages of `origins` may call it from a browser; `requests_per_minute` is the limit of each key.
+
+    `for_developers` adds the routes and namespaces of the developers' mode.
 
     `app.state.streams`, at most `max_streams`, have to be closed before the server stops.
 
@@ -99,10 +108,17 @@ def create_app(
     app.state.running_requests = compose.RunningRequests()
     app.state.offload = compose.Offload()
     app.state.streams = live.Streams(max_streams)
-    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin):
+    app.state.page = shown
+    app.state.sessions = SessionKeeper(services.accounts.web_sessions, shown.settings)
+    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin, page):
         app.include_router(resource.router)
+    if for_developers is not None:
+        app.state.developers = for_developers
+        app.include_router(developers.router)
+        app.add_middleware(developers.NamespaceMiddleware)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     errors.install(app)
-    require_scopes(app, public={*health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, OPENAPI_PATH})
+    public = {*health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, *page.PATHS, push.PUBLIC_KEY}
+    require_scopes(app, {*public, OPENAPI_PATH})
     return app

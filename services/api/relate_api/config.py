@@ -39,7 +39,20 @@ class ApiSettings(ServiceSettings):
     max_streams: int = Field(default=MAX_STREAMS, ge=0)
     """Open streams of `/api/events`, per process; each has a connection."""
     webhook_private_destinations: PrivateDestinations = PrivateDestinations.REFUSE
-    """Whether webhooks may be at addresses that are not globally routable. Users choose the URLs."""
+    """Whether webhooks and push services may be at addresses that are not globally routable. Users choose the URLs."""
+    push_contact: str = Field(default="", pattern=r"^((mailto:|https:/{2})[!-~]+)?$", max_length=500)
+    """The URL at which push services reach the operator of this server; without it, its postmaster."""
+
+
+class PageSettings(Section):
+    """The section `Page`: when the sessions of people who have signed in with a browser end."""
+
+    prefix: ClassVar[str] = "Page"
+
+    idle_minutes: int = Field(default=720, ge=1, le=43_200)
+    """Without a request; what refreshes itself is none."""
+    absolute_hours: int = Field(default=720, ge=1, le=8_760)
+    """After the sign-in, whatever the session is used for."""
 
 
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -48,8 +61,8 @@ _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 class OidcSettings(Section):
     """The section `Oidc`: the issuer of the tokens that the API accepts beside keys; without an authority, none.
 
-    `client_id`, `scope` and `redirect_uri` are for the web interface, which logs people in; the API shows them to
-    browsers, and never the secret.
+    With `client_id` and `redirect_uri`, which is `/sign-in/callback` of this server, people sign in to the page. The
+    API shows them and `scope` to other web clients, and never the secret.
     """
 
     prefix: ClassVar[str] = "Oidc"
@@ -85,6 +98,11 @@ class OidcSettings(Section):
     def is_enabled(self) -> bool:
         """Whether tokens are accepted."""
         return bool(self.authority)
+
+    @property
+    def signs_people_in(self) -> bool:
+        """Whether people sign in to the page by the issuer."""
+        return bool(self.authority and self.client_id and self.redirect_uri)
 
 
 class CorsSettings(Section):

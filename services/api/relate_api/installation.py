@@ -5,12 +5,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from relate_api.config import OidcSettings
+from relate_api.config import ApiSettings, OidcSettings
 from relate_config import Section, load
+from relate_service.config import RelaySettings
 from relate_submission.config import SmtpSettings
 from relate_wire.published import Endpoint, ImapPorts, Pop3Ports, endpoint
 
 WEEK_SECONDS, YEAR_SECONDS = 604_800, 31_557_600
+UNREACHED = Endpoint("localhost", None, None)
 
 
 class MtaStsSettings(Section):
@@ -25,7 +27,10 @@ class MtaStsSettings(Section):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """Where clients reach the mail services, and what else they may know. `relays` means that mail leaves."""
+    """Where clients reach the services, and what else they may know.
+
+    `relays` means that mail leaves, and `smarthost` that it leaves by another server.
+    """
 
     smtp: Endpoint
     pop3: Endpoint
@@ -33,9 +38,11 @@ class Installation:
     oidc: OidcSettings = field(default_factory=OidcSettings)
     mta_sts: MtaStsSettings = field(default_factory=MtaStsSettings)
     relays: bool = False
+    smarthost: bool = False
+    api: Endpoint = UNREACHED
 
 
-def load_installation(smtp: SmtpSettings, *, relays: bool) -> Installation:
+def load_installation(smtp: SmtpSettings, api: ApiSettings, relay: RelaySettings) -> Installation:
     """Read the rest of the installation from the environment. Raises ConfigurationError."""
     return Installation(
         endpoint(smtp),
@@ -43,5 +50,7 @@ def load_installation(smtp: SmtpSettings, *, relays: bool) -> Installation:
         endpoint(load(ImapPorts, partial=True)),
         load(OidcSettings),
         load(MtaStsSettings),
-        relays,
+        relay.enabled,
+        bool(relay.smarthost),
+        endpoint(api),
     )

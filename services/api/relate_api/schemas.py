@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainValidator,
     TypeAdapter,
     WithJsonSchema,
@@ -78,6 +79,17 @@ IS_NUMBER = BeforeValidator(_require_number)
 """Of a property that is an integer; after its `Field`, whose bounds the OpenAPI document would lack otherwise."""
 
 UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_require_rfc3339), AfterValidator(_to_utc)]
+
+TimeCursor = Annotated[
+    str | None, Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$", description="`nextCursor` of the previous page.")
+]
+"""The cursor of a list that is sorted by time: seconds since the epoch, before which the next page begins."""
+
+
+def time_cursor(before: float | None) -> str | None:
+    """The `TimeCursor` of a time, exact because a time in this century has seven decimals; None for the last page."""
+    return None if before is None else f"{before:.9f}"
+
 
 DAY_SECONDS = 86_400
 

@@ -22,8 +22,11 @@ from relate_wire.ports import Client
 from relate_wire.server import Server
 
 
-def imap_service(settings: ImapSettings, resources: Resources) -> Service:
-    """The IMAP service on two ports: one with STARTTLS, one with implicit TLS. Raises CertificateError."""
+def imap_service(settings: ImapSettings, resources: Resources, *, starttls: bool = True) -> Service:
+    """The IMAP service on two ports: one with STARTTLS, unless `starttls` is False, one with implicit TLS.
+
+    Raises CertificateError.
+    """
     store, authenticator = resources.traced("imap")
     context = Context(
         store=store,
@@ -32,7 +35,7 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         append_limit=min(settings.max_message_size_bytes, resources.content.largest),
         sessions=SessionLimit(settings.max_connections_per_user),
         allows_plaintext=settings.allows_plaintext,
-        starttls_available=True,
+        starttls_available=starttls,
         select_span=traced_selects(resources.telemetry.operations("imap")),
         offload=thread_offload(),
     )

@@ -20,15 +20,18 @@ from relate_wire.ports import Client
 from relate_wire.server import Server
 
 
-def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
-    """POP3 on its two ports, one with STLS and one with implicit TLS. Raises CertificateError."""
+def pop3_service(settings: Pop3Settings, resources: Resources, *, starttls: bool = True) -> Service:
+    """POP3 on its two ports, one with STLS, unless `starttls` is False, and one with implicit TLS.
+
+    Raises CertificateError.
+    """
     store, authenticator = resources.traced("pop3")
     context = Context(
         store=store,
         authenticator=authenticator,
         server_name=settings.server_name,
         allows_plaintext=settings.allows_plaintext,
-        starttls_available=True,
+        starttls_available=starttls,
     )
 
     def engine(client: Client[Line]) -> Pop3Engine:

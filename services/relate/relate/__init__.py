@@ -12,5 +12,6 @@ admin               users, keys, mailboxes
 backup              backup and restore of SQLite
 transfer            import and export of mail
 doctor              health checks, each with a remedy
+dev                 the mode for tests of other programs
 demo                the demo account and a load generator
 """

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate import database_discovery
-from relate.dns_records import domain_lines, service_lines, web_lines
 from relate.errors import CommandError
 from relate.output import print_note
 from relate.settings import Settings
@@ -32,12 +31,12 @@ from relate_mailstore.suppression_types import Suppression, SuppressionSource
 from relate_mailstore.types import AccountId, Flag, Mailbox
 from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyFault, KeyUnusable
 from relate_relay.dkim.keys import SigningKeys, public_record
-from relate_relay.routing.names import to_ascii
-from relate_service import users
+from relate_service import dns_records, users
+from relate_service.dns_records import Servers, in_ascii, serves_web
 from relate_service.housekeeping import MailAndAccounts
 from relate_service.private import make_data_private
 from relate_service.users import Profile
-from relate_wire.published import Endpoint, HasPorts, endpoint
+from relate_wire.published import HasPorts, endpoint
 
 # The default scopes of a new key: what a mail client needs.
 MAIL_SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
@@ -190,7 +189,7 @@ async def retire_key(settings: Settings, domain: str, selector: str) -> None:
 async def domain_records(settings: Settings, domain: str) -> list[str]:
     """The DNS records of a domain as lines of a zone file. Raises InvalidAddress, CommandError if it is not local."""
     name = canonical_domain(domain)
-    server = to_ascii(settings.smtp.server_name) or settings.smtp.server_name
+    server = in_ascii(endpoint(settings.smtp)).server
     if "." not in server:
         print_note(f"Smtp__ServerName is {server}: set it to this host's name, which the MX record needs")
     async with open_backend(settings) as backend:
@@ -200,22 +199,16 @@ async def domain_records(settings: Settings, domain: str) -> list[str]:
     smarthost = settings.shared.relay.smarthost.rpartition(":")[0]
     if smarthost:
         print_note(f"put into the SPF record what the manual of {smarthost} says, before ?all, and then -all for ?all")
-    smtp, pop3, imap, api = [_ascii_endpoint(each) for each in _with_ports(settings)]
-    services = service_lines(name, smtp, pop3, imap)
-    web = web_lines(name, api, policy_record(settings.mta_sts, server))
-    if web:
+    smtp, pop3, imap, api = [in_ascii(endpoint(each)) for each in _with_ports(settings)]
+    if serves_web(api):
         print_note(f"the certificate of {api.server} needs the names autoconfig.{name} and mta-sts.{name}, too")
-    return [*domain_lines(name, server, keys, smarthost=bool(smarthost)), *services, *web]
+    return dns_records.domain_records(
+        name, keys, Servers(smtp, pop3, imap, api, policy_record(settings.mta_sts, smtp.server), bool(smarthost))
+    )
 
 
 def _with_ports(settings: Settings) -> tuple[HasPorts, HasPorts, HasPorts, HasPorts]:
     return settings.smtp, settings.pop3, settings.imap, settings.api
-
-
-def _ascii_endpoint(settings: HasPorts) -> Endpoint:
-    """Where clients reach a service, its name in A-labels."""
-    found = endpoint(settings)
-    return found._replace(server=to_ascii(found.server) or found.server)
 
 
 async def list_domains(settings: Settings) -> list[tuple[Domain, Sequence[DomainKey]]]:

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from relate.commands import backup, transfer
+from relate.commands import backup, dev, transfer
 from relate.commands.accounts import Json, key_app, mailbox_app, user_app
 from relate.commands.domains import domain_app
 from relate.commands.queue import queue_app
@@ -33,6 +33,7 @@ app.add_typer(mailbox_app, name="mailbox")
 app.add_typer(domain_app, name="domain")
 app.add_typer(queue_app, name="queue")
 app.add_typer(suppress_app, name="suppress")
+app.command("dev")(dev.develop)
 app.command("where")(show_journeys)
 app.command("import")(transfer.import_mail)
 app.command("export")(transfer.export_mail)
@@ -84,6 +85,9 @@ def serve(
     from relate_service import workers
 
     settings = load_server_settings(verbose=verbose)
+    if settings.dev.enabled:
+        dev.develop()
+        return
     services = frozenset(embedded.SERVICES) if service is Service.ALL else frozenset({service.value})
     workers_per_service = embedded.workers_per_service(settings)
     count = max(1, *(workers_per_service[name] for name in services))

@@ -47,7 +47,7 @@ async def serve(settings: Settings, services: Collection[str], worker: int = 0, 
     workers = workers_per_service(settings)
     mine = [service for service in SERVICES if service in services and worker < workers[service]]
     name = f"relate-{mine[0]}" if len(mine) == 1 else "relate-mail"
-    async with open_resources(settings.shared, name) as resources, _run_servers(_servers(settings, resources, mine)):
+    async with open_resources(settings.shared, name) as resources, run_servers(_servers(settings, resources, mine)):
         if worker > 0:
             await stop_requested()
             return
@@ -67,7 +67,13 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
         yield Server(imap_service(settings.imap, resources), supervisor=resources.supervisor)
     if "api" in services:
         yield serve_api(
-            settings.api, settings.smtp, resources, installation=_installation(settings), cors=settings.cors
+            settings.api,
+            settings.smtp,
+            resources,
+            installation=_installation(settings),
+            cors=settings.cors,
+            page=settings.page,
+            jaeger=settings.jaeger,
         )
     if "relay" in services:
         yield serve_relay(resources, settings.smtp.server_name)
@@ -81,11 +87,13 @@ def _installation(settings: Settings) -> Installation:
         settings.oidc,
         settings.mta_sts,
         settings.shared.relay.enabled,
+        bool(settings.shared.relay.smarthost),
+        endpoint(settings.api),
     )
 
 
 @asynccontextmanager
-async def _run_servers(servers: Iterator[_Server]) -> AsyncIterator[None]:
+async def run_servers(servers: Iterator[_Server]) -> AsyncIterator[None]:
     """Run all servers inside the block. They stop concurrently, because their grace periods share ten seconds."""
     started: list[_Server] = []
     try:

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import structlog
 
@@ -26,7 +26,6 @@ from relate_relay.queue.policy_store import QueuedPolicyStore
 from relate_relay.queue.rules import Rules
 from relate_relay.queue.runner import Runner
 from relate_relay.queue.schedule import Schedule, parse_retry
-from relate_relay.queue.statistics import ExportedStatistics
 from relate_relay.routing.mta_sts import MtaSts, PolicyFetcher
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.resolver import Resolver, parse_resolver
@@ -36,7 +35,9 @@ from relate_relay.traced import TracedAttempts, TracedDns
 from relate_service.config import RelaySettings
 from relate_service.health_port import answer_checks
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
+from relate_service.statistics import ExportedStatistics
 from relate_service.workers import run, stop_requested
+from relate_supervisor import Supervisor
 from relate_wire.secret import Secret
 
 log = structlog.get_logger(__name__)
@@ -57,20 +58,33 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         return
     options = connection_options(settings, server_name)
     rules = _rules(settings, server_name, await resources.accounts.envelope_secret())
+    async with AsyncExitStack() as stack:
+        runner = _make_runner(resources, options, rules, stack)
+        statistics = ExportedStatistics("relay.statistics", resources.queue.statistics, resources.supervisor)
+        stack.push_async_callback(statistics.close)
+        resources.telemetry.observe_queue(statistics.take)
+        yield await stack.enter_async_context(_run(runner, resources.supervisor))
+
+
+def _make_runner(resources: Resources, options: Options, rules: Rules, stack: AsyncExitStack) -> Runner:
+    """The runner of the queue; `stack` closes what it uses."""
     attempts = resources.telemetry.attempts()
-    traced = TracedAttempts(attempts)
+    traced, queue, supervisor = TracedAttempts(attempts), resources.traced_queue(), resources.supervisor
     keys = DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory), unsigned=traced.unsigned)
-    statistics = ExportedStatistics(resources.queue, resources.supervisor)
-    resources.telemetry.observe_queue(statistics.take)
-    resolver = Resolver(parse_resolver(settings.resolver))
+    resolver = Resolver(parse_resolver(resources.relay.resolver))
     dns = TracedDns(resolver, attempts)
-    policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), QueuedPolicyStore(resources.traced_queue()))
+    policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), QueuedPolicyStore(queue))
+    for close in (resolver.close, policies.close, keys.close):
+        stack.push_async_callback(close)
     connector = Connector(dns, policies, options, Contexts())
-    queue, destinations = resources.traced_queue(), Destinations(settings.connections_per_destination)
-    attempter = Attempter(queue, destinations, traced, keys, resources.suppressions, rules, resources.supervisor)
-    runner = Runner(
-        queue, attempter, lambda domain: Sender(connector, domain), destinations, rules, resources.supervisor
-    )
+    destinations = Destinations(resources.relay.connections_per_destination)
+    attempter = Attempter(queue, destinations, traced, keys, resources.suppressions, rules, supervisor)
+    return Runner(queue, attempter, lambda domain: Sender(connector, domain), destinations, rules, supervisor)
+
+
+@asynccontextmanager
+async def _run(runner: Runner, supervisor: Supervisor) -> AsyncIterator[Callable[[], bool]]:
+    """Run the queue inside the block. Yields whether the runner runs, and does not wait to be restarted."""
     stopping, running = asyncio.Event(), False
 
     async def run_queue() -> None:
@@ -81,16 +95,12 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         finally:
             running = False
 
-    task = resources.supervisor.keep("relay.runner", run_queue, stopping)
+    task = supervisor.keep("relay.runner", run_queue, stopping)
     try:
         yield lambda: running
     finally:
         stopping.set()
-        await statistics.close()
         await task
-        await keys.close()
-        await policies.close()
-        await resolver.close()
 
 
 def connection_options(settings: RelaySettings, server_name: str) -> Options:

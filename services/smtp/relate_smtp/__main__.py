@@ -23,10 +23,13 @@ from relate_wire.ports import Client
 from relate_wire.server import Server
 
 
-def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
-    """SMTP on its three ports: submission, submission with implicit TLS, reception. Raises CertificateError."""
-    submission = _engine_factory(settings, resources, Role.SUBMISSION)
-    reception = _engine_factory(settings, resources, Role.MX)
+def smtp_service(settings: SmtpSettings, resources: Resources, *, starttls: bool = True) -> Service:
+    """SMTP on its three ports: submission, submission with implicit TLS, reception.
+
+    `starttls` is whether the first and the last offer STARTTLS. Raises CertificateError.
+    """
+    submission = _engine_factory(settings, resources, Role.SUBMISSION, starttls=starttls)
+    reception = _engine_factory(settings, resources, Role.MX, starttls=starttls)
     listeners = (
         Listener(settings.host, settings.port, submission, prefix="Smtp", setting="Port"),
         Listener(
@@ -48,7 +51,7 @@ def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
     )
 
 
-def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) -> EngineFactory:
+def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role, *, starttls: bool) -> EngineFactory:
     store, authenticator = resources.traced("smtp")
     context = Context(
         role=role,
@@ -62,7 +65,7 @@ def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) ->
         max_recipients=settings.max_recipients,
         require_authentication=settings.require_authentication,
         allows_plaintext=settings.allows_plaintext,
-        starttls_available=True,
+        starttls_available=starttls,
         sending_limits=resources.limits.sending(),
         reports=_report_reader(resources) if role is Role.MX and resources.relay.enabled else None,
     )

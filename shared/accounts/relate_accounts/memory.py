@@ -32,6 +32,8 @@ from relate_accounts.profile_memory import MemoryProfileStore
 from relate_accounts.profile_ports import ProfileStore
 from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.types import ApiKey, Domain, DomainKey, Identity, NewKey, Revoked, Scope, User, UserId
+from relate_accounts.web_session_memory import MemoryWebSessionStore
+from relate_accounts.web_sessions import WebSessionStore
 
 _NO_ADDRESS = ""
 
@@ -59,6 +61,7 @@ class MemoryAccountStore:
         self._domain_keys: dict[str, list[DomainKey]] = {}  # the newest first
         self._ids = count(1)
         self.profiles: ProfileStore = MemoryProfileStore(self._users, now)
+        self.web_sessions: WebSessionStore = MemoryWebSessionStore(self._users, self._keys)
 
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None

@@ -20,8 +20,9 @@ from relate_accounts.types import (
     UserId,
     Verdict,
 )
+from relate_accounts.web_sessions import WebSessionStore
 
-__all__ = ["AccountStore", "Authenticator", "Directory", "TokenLogins"]
+__all__ = ["AccountStore", "Authenticator", "Directory", "TokenAcceptor", "TokenLogins"]
 
 
 class Authenticator(Protocol):
@@ -41,6 +42,13 @@ class Authenticator(Protocol):
 
         Returns a function that ends the watch; it is idempotent.
         """
+
+
+class TokenAcceptor(Authenticator, Protocol):
+    """An `Authenticator` that accepts tokens of another system too, once it has their logins."""
+
+    def accept_tokens(self, tokens: "TokenLogins") -> None:
+        """Accept tokens beside keys in `validate_key`."""
 
 
 class TokenLogins(Protocol):
@@ -79,6 +87,10 @@ class AccountStore(Protocol):
     @property
     def profiles(self) -> ProfileStore:
         """What users set about themselves."""
+
+    @property
+    def web_sessions(self) -> WebSessionStore:
+        """The sessions of users who have signed in with a browser."""
 
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None

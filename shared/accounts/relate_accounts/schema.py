@@ -1,4 +1,4 @@
-"""The tables of accounts. The mail store's migrations create them (0001 to 0019); a test compares the two."""
+"""The tables of accounts. The mail store's migrations create them (0001 to 0024); a test compares the two."""
 
 from datetime import UTC, datetime
 
@@ -156,6 +156,22 @@ claim_codes = Table(
     Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("made", UtcDateTime, nullable=False),
     Index("ix_claim_codes_user_id", "user_id"),
+)
+
+# People who have signed in with a browser. The hash is that of a random token, which only the browser has.
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("key_id", BigInteger, ForeignKey("api_keys.id", ondelete="CASCADE")),  # NULL for a login by an issuer
+    Column("scopes", Text, nullable=False),  # sorted, separated by spaces
+    Column("csrf", Text, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("used", UtcDateTime, nullable=False),
+    Index("ix_web_sessions_user_id", "user_id"),
+    Index("ix_web_sessions_key_id", "key_id"),
+    Index("ix_web_sessions_used", "used"),
 )
 
 secrets = Table(

@@ -17,7 +17,9 @@ async def erase(store: MailStore, account_id: AccountId) -> int:
     removed = 0
     for mailbox in await store.mailboxes(account_id):
         try:
-            removed += await _erase_mailbox(store, account_id, mailbox.name)
+            removed += await empty_mailbox(store, account_id, mailbox.name)
+            if mailbox.name != INBOX:
+                await store.delete_mailbox(account_id, mailbox.name)
         except MailboxNotFound:
             continue  # another session has deleted it
     for name in list(await store.subscriptions(account_id)):
@@ -26,13 +28,12 @@ async def erase(store: MailStore, account_id: AccountId) -> int:
     return removed
 
 
-async def _erase_mailbox(store: MailStore, account_id: AccountId, name: str) -> int:
+async def empty_mailbox(store: MailStore, account_id: AccountId, name: str) -> int:
+    """Expunge all messages of a mailbox; returns their number. Raises MailboxNotFound."""
     snapshot = await store.snapshot(account_id, name)
     uids = [entry.uid for entry in snapshot.entries]
     removed = 0
     for start in range(0, len(uids), BATCH_MESSAGES):
         batch = uids[start : start + BATCH_MESSAGES]
         removed += len(await store.expunge(account_id, snapshot.mailbox.id, batch))
-    if name != INBOX:
-        await store.delete_mailbox(account_id, name)
     return removed

@@ -120,6 +120,14 @@ def parse_detail(text: str) -> Detail:
     return detail
 
 
+def of_own_message(account_id: AccountId, address: str, service: str, octets: int) -> tuple[Event, ...]:
+    """The events of a message that a service writes to a user, such as a delivery report."""
+    return (
+        Event(EventName.RECEIVED, recipient=address, service=service, detail={"octets": octets, "recipients": 1}),
+        Event(EventName.DELIVERED, account_id=account_id, recipient=address, service=service),
+    )
+
+
 def places_of(delivery: Delivery, entered: Sequence[AssignedUid]) -> Mapping[AccountId, Detail]:
     """Where a message was entered, by account. `entered` has one UID per destination."""
     return {

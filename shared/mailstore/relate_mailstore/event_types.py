@@ -17,7 +17,7 @@ NO_DETAIL: Detail = MappingProxyType({})
 class EventName(StrEnum):
     """What happened."""
 
-    RECEIVED = "received"  # we answered 250 to the content
+    RECEIVED = "received"  # we answered 250 to the content, or have written it
     REFUSED = "refused"  # we answered 4xx or 5xx to a command of a client
     FILTERED = "filtered"  # a filter of the recipient has acted, or could not
     DELIVERED = "delivered"  # entered in a mailbox here

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from relate_mailstore.event_rules import HEADS_BY_ACCOUNT
+from relate_mailstore.event_rules import head_names
 from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.identifiers import AccountId, MessageId
 from relate_mailstore.journey_views import visible_to
@@ -65,7 +65,7 @@ async def find_journeys(log: EventLog, search: JourneySearch) -> JourneyPage:
         header_message_id=search.header_message_id, recipient=recipient, sender=search.sender, heads=True
     )
     heads = await _find_heads(log, query, search, search.limit)
-    journeys = await _read(log, heads.events)
+    journeys = _without_listed(await _read(log, heads.events), query, heads.events, search.before)
     if by_message_id and search.recipient is not None:
         journeys = await _with_recipient(log, journeys, search.recipient)
     return JourneyPage(journeys[::-1], heads.next_before)
@@ -83,9 +83,8 @@ async def find_own_journeys(log: EventLog, account_id: AccountId, search: Journe
         query = EventQuery(account_id=account_id, heads=True)
     is_filtered = (search.sender, search.recipient) != (None, None)
     heads = await _find_heads(log, query, search, EXAMINED_MESSAGES if is_filtered else search.limit)
-    journeys = _visible(await _read(log, heads.events), account_id)
-    if search.before is not None:
-        journeys = [one for one in journeys if not _has_newer_head(one, account_id, search.before)]
+    found = _without_listed(await _read(log, heads.events), query, heads.events, search.before)
+    journeys = _visible(found, account_id)
     if search.sender is not None:
         journeys = await _with_sender(log, journeys, search.sender)
     if search.recipient is not None:
@@ -119,12 +118,25 @@ def _visible(journeys: Sequence[Journey], account_id: AccountId) -> list[Journey
     return [one for events in seen for one in journeys_of(events)]
 
 
-def _has_newer_head(journey: Journey, account_id: AccountId, before: float) -> bool:
-    """Whether an earlier page has this journey, because the account has both sent and got the message."""
-    return any(
-        event.name in HEADS_BY_ACCOUNT and event.account_id == account_id and event.time >= before
-        for event in journey.events
-    )
+def _without_listed(
+    journeys: Sequence[Journey], query: EventQuery, heads: Sequence[Event], before: float | None
+) -> Sequence[Journey]:
+    """The journeys that no earlier page has by another of their heads, such as that of the sender's own copy."""
+    if before is None or not heads:
+        return journeys
+    names, like = head_names(query), heads[0]  # whose addresses are as the log stores those of the query
+
+    def is_listed(event: Event) -> bool:
+        return (
+            event.name in names
+            and event.time >= before
+            and query.header_message_id in {None, event.header_message_id}
+            and query.account_id in {None, event.account_id}
+            and (query.recipient is None or event.recipient == like.recipient)
+            and (query.sender is None or event.sender == like.sender)
+        )
+
+    return [one for one in journeys if not any(map(is_listed, one.events))]
 
 
 async def _with_recipient(log: EventLog, journeys: Sequence[Journey], address: str) -> list[Journey]:

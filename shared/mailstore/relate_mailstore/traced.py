@@ -115,9 +115,9 @@ class TracedMailStore:
         with self._span("answered_request", account_id):
             return await self._store.answered_request(account_id, key_hash)
 
-    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: Delivery) -> bool:
         """Traced as `mailstore.tell_held`."""
-        with self._span("tell_held", account_id, octets=len(notice)):
+        with self._span("tell_held", account_id, octets=len(notice.raw)):
             return await self._store.tell_held(account_id, limit, notice)
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:

@@ -1,4 +1,4 @@
-"""When a delivery to a webhook is attempted again, and what is posted. Pure."""
+"""When a delivery to a webhook or a push subscription is attempted again, and which events it has. Pure."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +19,7 @@ from relate_mailstore.webhook_types import (
 )
 
 MAX_WEBHOOKS_ITEMS = 20  # of an account: each event costs a row for each
+MAX_PUSHES_ITEMS = 20  # push subscriptions of an account, for the same reason
 LEASE_SECONDS = 60.0  # more than an attempt takes; if its process ends, the delivery is attempted again after it
 ROTATION_SECONDS = 24 * 3600.0  # in which the former secret signs too
 RETENTION_SECONDS = 14 * 24 * 3600.0  # of deliveries
@@ -27,7 +28,13 @@ MAX_ERROR_CHARACTERS = 200
 _MINUTE, _HOUR = 60.0, 3600.0
 RETRY_SECONDS = (5.0, 30.0, 2 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE, _HOUR, 2 * _HOUR, 4 * _HOUR, *[8 * _HOUR] * 8)
 """From each failed attempt to the next: three days in all."""
+MAX_RETRY_AFTER_SECONDS = 8 * _HOUR  # the longest pause that a receiver may ask for: the longest of ours
 JITTER_RATIO = 0.2  # a pause is up to this much longer, so that a receiver that comes back is not overrun
+
+PUSHED = frozenset({WebhookEvent.NEW, WebhookEvent.BOUNCED})
+"""What push subscriptions are told: what its user may want to act on."""
+
+_TEMPORARY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 
 TOLD: Mapping[EventName, WebhookEvent] = {
     EventName.DELIVERED: WebhookEvent.NEW,
@@ -47,16 +54,43 @@ class Settled(NamedTuple):
     disabled: DisabledReason
 
 
-def settle(attempts: int, reply: WebhookReply, jitter: float) -> Settled:
-    """What follows from the reply to an attempt, after `attempts` of the delivery. `jitter` is between 0 and 1."""
-    if reply.status is not None and 200 <= reply.status < 300:
+UNNEEDED = Settled(WebhookState.DELIVERED, 0.0, DisabledReason.NONE)
+"""Of a delivery that is not attempted, because its message was read or removed meanwhile."""
+
+
+def settle(attempts: int, reply: WebhookReply, jitter: float, *, is_push: bool = False) -> Settled:
+    """What follows from the reply to an attempt, after `attempts` of the delivery. `jitter` is between 0 and 1.
+
+    A push subscription that is disabled is removed: its browser makes another.
+    """
+    status = reply.status
+    if status is not None and 200 <= status < 300:
         return Settled(WebhookState.DELIVERED, 0.0, DisabledReason.NONE)
-    if reply.status == HTTPStatus.GONE:
+    if _is_gone(status, is_push):
         return Settled(WebhookState.FAILED, 0.0, DisabledReason.GONE)
+    if is_push and refuses_push(status):
+        return Settled(WebhookState.FAILED, 0.0, DisabledReason.NONE)
     if attempts > len(RETRY_SECONDS):
         return Settled(WebhookState.FAILED, 0.0, DisabledReason.FAILING)
     pause = RETRY_SECONDS[attempts - 1] * (1 + JITTER_RATIO * jitter)
-    return Settled(WebhookState.PENDING, pause, DisabledReason.NONE)
+    asked = min(reply.retry_after, MAX_RETRY_AFTER_SECONDS)
+    return Settled(WebhookState.PENDING, max(pause, asked), DisabledReason.NONE)
+
+
+def result_of(reply: WebhookReply, *, is_push: bool) -> str:
+    """The result of an attempt, for metrics: a class of statuses, `gone`, or `none` without a reply."""
+    if _is_gone(reply.status, is_push):
+        return "gone"
+    return "none" if reply.status is None else f"{reply.status // 100}xx"
+
+
+def _is_gone(status: int | None, is_push: bool) -> bool:
+    return status == HTTPStatus.GONE or (is_push and status == HTTPStatus.NOT_FOUND)  # RFC 8030 §7.3
+
+
+def refuses_push(status: int | None) -> bool:
+    """Whether a push service refuses a message permanently: a repetition of the same request would be refused again."""
+    return status is not None and 400 <= status < 500 and status not in _TEMPORARY
 
 
 def accounts_told(events: Iterable[Event]) -> set[AccountId]:

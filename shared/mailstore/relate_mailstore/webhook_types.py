@@ -1,4 +1,8 @@
-"""Webhooks: URLs that are told of events, and the deliveries that wait for them."""
+"""Webhooks: URLs that are told of events, and the deliveries that wait for them.
+
+A browser's push subscription is a webhook with keys, at the browser's push service: both have the same events and
+retries; the request differs.
+"""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,12 +15,14 @@ __all__ = [
     "ClaimedWebhook",
     "DisabledReason",
     "NewWebhook",
+    "PushKeys",
     "Webhook",
     "WebhookDelivery",
     "WebhookEvent",
     "WebhookId",
     "WebhookReply",
     "WebhookState",
+    "WebhookStatistics",
 ]
 
 WebhookId = NewType("WebhookId", int)
@@ -57,9 +63,19 @@ class NewWebhook:
     enabled: bool = True
 
 
+class PushKeys(NamedTuple):
+    """The keys that a browser has made for its push subscription (RFC 8291 §2), in unpadded base64url."""
+
+    p256dh: str
+    auth: str
+
+
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook. Times are in seconds since the epoch. `previous_secret` signs too, until `previous_until`."""
+    """A webhook. Times are in seconds since the epoch. `previous_secret` signs too, until `previous_until`.
+
+    Only a push subscription has `keys`; it has no secret.
+    """
 
     id: WebhookId
     account_id: AccountId
@@ -69,6 +85,12 @@ class Webhook:
     previous_secret: str = field(default="", repr=False)
     previous_until: float = 0.0
     disabled: DisabledReason = DisabledReason.NONE
+    keys: PushKeys | None = field(default=None, repr=False)
+
+    @property
+    def is_push(self) -> bool:
+        """Whether it is a push subscription."""
+        return self.keys is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +118,21 @@ class ClaimedWebhook(NamedTuple):
 
 
 class WebhookReply(NamedTuple):
-    """The result of an attempt: the receiver's status, or why there is none."""
+    """The result of an attempt: the receiver's status, or why there is none; the seconds of its Retry-After."""
 
     status: int | None
     error: str = ""
+    retry_after: float = 0.0
+
+
+class WebhookStatistics(NamedTuple):
+    """Numbers of all webhooks, or of all push subscriptions. Times are in seconds since the epoch; None if none waits.
+
+    `oldest` is when the oldest waiting delivery was stored, `first_due` when the first attempt is due. `disabled` are
+    those that were disabled because they failed.
+    """
+
+    enabled: int = 0
+    disabled: int = 0
+    oldest: float | None = None
+    first_due: float | None = None

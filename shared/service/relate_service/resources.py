@@ -13,19 +13,29 @@ from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.config import AccountsSettings
 from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
-from relate_accounts.ports import AccountStore, Authenticator, Directory
+from relate_accounts.ports import AccountStore, Authenticator, Directory, TokenAcceptor
 from relate_accounts.revocation import RevocationWatcher
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_config.private import DATA_FOLDER
 from relate_mailstore.change_events import Actor
-from relate_mailstore.ports import ActingStore, EventLog, Filters, Labels, MailStore, QueueStore, Suppressions, Webhooks
+from relate_mailstore.ports import (
+    ActingStore,
+    EventLog,
+    Filters,
+    Labels,
+    MailStore,
+    PushSubscriptions,
+    QueueStore,
+    Suppressions,
+    Webhooks,
+)
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
-from relate_mailstore.sql.store import open_store
+from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_mailstore.traced_events import TracedEventLog
 from relate_mailstore.traced_filters import TracedFilters, TracedLabels
@@ -89,7 +99,7 @@ class Resources:
     telemetry: Telemetry
     store: ActingStore
     accounts: AccountStore
-    authenticator: KeyAuthenticator
+    authenticator: TokenAcceptor
     directory: Directory
     queue: QueueStore
     events: EventLog
@@ -97,6 +107,7 @@ class Resources:
     labels: Labels
     filters: Filters
     webhooks: Webhooks
+    pushes: PushSubscriptions
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
@@ -153,11 +164,7 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
     configure_logging(service_name)
     supervisor = Supervisor()
     supervisor.watch_loop(asyncio.get_running_loop())
-    try:
-        telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name, supervisor=supervisor)
-    except ValueError as error:  # an invalid OTEL_* variable
-        raise ConfigurationError(str(error)) from None
-    supervisor.tracing = telemetry.background()
+    telemetry = _start_telemetry(settings.telemetry, service_name, supervisor)
     make_data_private(settings.database.default_connection)
     engine = open_engine(settings.database.default_connection)
     hang_up = ConnectionAborter(engine)
@@ -169,48 +176,81 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
         with supervisor.tracing.work("mailstore.schema.migrate"):
             await migrate(engine)
             await create_reserve(engine)
-        cache_octets = settings.limits.cache_memory_bytes
+        cache_octets, rules = settings.limits.cache_memory_bytes, settings.events.rules
         store = await stack.enter_async_context(
-            open_store(engine, supervisor=supervisor, cache_octets=cache_octets, event_rules=settings.events.rules)
+            open_store(engine, supervisor=supervisor, cache_octets=cache_octets, event_rules=rules)
         )
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())
-        last_used = LastUsedWriter(accounts, supervisor=supervisor)
-        last_used.start()
-        stack.push_async_callback(last_used.stop)
-        await stack.enter_async_context(run_housekeeping(MailAndAccounts(store, accounts), supervisor))
-        authenticator = KeyAuthenticator(accounts, last_used, cache_octets=cache_octets)
-        directory = CachedDirectory(accounts, cache_octets=cache_octets)
-        revocations = RevocationWatcher(accounts, authenticator, supervisor)
-        revocations.start()
-        stack.push_async_callback(revocations.stop)
-        content = ContentBudget(settings.limits.content_memory_bytes, on_freed=Trimmer().trim_soon)
-        telemetry.observe_content(lambda: content.used, content.limit)
-        telemetry.observe_caches({**store.caches, **authenticator.caches, **directory.caches})
-        certificates = Certificates()
-        telemetry.observe_certificates(certificates.expiries, certificates.reloads)
-        await stack.enter_async_context(run_certificate_reloads(certificates, reload_event(), supervisor))
-        yield Resources(
-            telemetry,
-            store,
-            accounts,
-            authenticator,
-            directory,
-            store.queue,
-            store.events,
-            store.suppressions,
-            store.labels,
-            store.filters,
-            store.webhooks,
-            supervisor,
-            content,
-            certificates,
-            settings.relay,
-            settings.limits,
-            settings.key_directory,
-        )
+        yield await _make_resources(stack, settings, store, accounts, telemetry=telemetry, supervisor=supervisor)
     finally:
         await _close(stack, hang_up)
         await asyncio.to_thread(telemetry.shutdown)
+
+
+def _start_telemetry(settings: TelemetrySettings, service_name: str, supervisor: Supervisor) -> Telemetry:
+    """Start telemetry, also of background work. Raises ConfigurationError for an invalid OTEL_* variable."""
+    try:
+        telemetry = add_relate_telemetry(settings, service_name=service_name, supervisor=supervisor)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    supervisor.tracing = telemetry.background()
+    return telemetry
+
+
+async def _make_resources(
+    stack: AsyncExitStack,
+    settings: ResourceSettings,
+    store: SqlMailStore,
+    accounts: AccountStore,
+    *,
+    telemetry: Telemetry,
+    supervisor: Supervisor,
+) -> Resources:
+    """Make the resources on the open stores, and start their background work; `stack` stops it."""
+    limits = settings.limits
+    directory = CachedDirectory(accounts, cache_octets=limits.cache_memory_bytes)
+    authenticator = _start_authenticator(stack, accounts, limits.cache_memory_bytes, supervisor)
+    await stack.enter_async_context(run_housekeeping(MailAndAccounts(store, accounts), supervisor))
+    content = ContentBudget(limits.content_memory_bytes, on_freed=Trimmer().trim_soon)
+    certificates = Certificates()
+    await stack.enter_async_context(run_certificate_reloads(certificates, reload_event(), supervisor))
+    telemetry.observe_content(lambda: content.used, content.limit)
+    telemetry.observe_caches({**store.caches, **authenticator.caches, **directory.caches})
+    telemetry.observe_certificates(certificates.expiries, certificates.reloads)
+    return Resources(
+        telemetry=telemetry,
+        store=store,
+        accounts=accounts,
+        authenticator=authenticator,
+        directory=directory,
+        queue=store.queue,
+        events=store.events,
+        suppressions=store.suppressions,
+        labels=store.labels,
+        filters=store.filters,
+        webhooks=store.webhooks,
+        pushes=store.pushes,
+        supervisor=supervisor,
+        content=content,
+        certificates=certificates,
+        relay=settings.relay,
+        limits=limits,
+        key_directory=settings.key_directory,
+    )
+
+
+def _start_authenticator(
+    stack: AsyncExitStack, accounts: AccountStore, cache_octets: int, supervisor: Supervisor
+) -> KeyAuthenticator:
+    """Start the authenticator: it records when keys are used, and ends sessions whose key was revoked."""
+    last_used = LastUsedWriter(accounts, supervisor=supervisor)
+    last_used.start()
+    stack.push_async_callback(last_used.stop)
+    authenticator = KeyAuthenticator(accounts, last_used, cache_octets=cache_octets)
+    revocations = RevocationWatcher(accounts, authenticator, supervisor)
+    revocations.start()
+    stack.push_async_callback(revocations.stop)
+    return authenticator
 
 
 async def _close(stack: AsyncExitStack, hang_up: ConnectionAborter) -> None:

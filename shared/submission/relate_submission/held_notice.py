@@ -4,10 +4,11 @@ from contextlib import suppress
 
 from relate_accounts.types import User
 from relate_mailstore.errors import StoreError
+from relate_mailstore.event_rules import of_own_message
 from relate_mailstore.ports import MailStore
 from relate_mailstore.queue_types import Excess
 from relate_mailstore.sending_rules import describe_limit
-from relate_mailstore.types import AccountId, Receipt
+from relate_mailstore.types import AccountId, Delivery, Destination, Receipt
 from relate_mime.writing.system_fields import system_fields
 from relate_mime.writing.text import visible, wrap
 from relate_submission.envelope import Reception
@@ -45,8 +46,11 @@ async def tell_held(store: MailStore, user: User, receipt: Receipt, reception: R
         identifier=f"held.{reception.identifier}",
         now=reception.time,
     )
+    account_id = AccountId(user.id)
+    events = of_own_message(account_id, user.address, reception.service, len(notice))
+    delivery = Delivery(notice, (Destination(account_id),), events=events, is_filtered=False)
     with suppress(StoreError):
-        await store.tell_held(AccountId(user.id), excess.limit, notice)
+        await store.tell_held(account_id, excess.limit, delivery)
 
 
 def make_notice(excess: Excess, address: str, *, server_name: str, identifier: str, now: float) -> bytes:

@@ -22,6 +22,8 @@ TaskName = Literal[
     "accounts.last_used",
     "accounts.revocation",
     "api.server",
+    "api.statistics",
+    "api.webhook_changes",
     "api.webhooks",
     "event_loop",
     "mailstore.change",

@@ -28,6 +28,7 @@ from relate_telemetry.metrics import CommandMetrics, Instruments, ReaderMetrics,
 from relate_telemetry.names import (
     ABANDONED,
     CLIENT_WAIT,
+    INJECTED_FAULT,
     RESET,
     TLS_CIPHER,
     TLS_ESTABLISHED,
@@ -368,6 +369,10 @@ class Command(CurrentSpan):
             add_link(span, origin)
         span.end(now)
         protocol.metrics.pushed((now - start) / 1e9 if pushed.committed else None, span)
+
+    def injected(self, fault: str) -> None:
+        """See `ports.CommandTelemetry.injected`."""
+        self.span.set_attribute(INJECTED_FAULT, fault)
 
     def finish(self, result: CommandResult) -> None:
         """See `ports.CommandTelemetry.finish`."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Health probes, which come every few seconds: /health, /healthz, /livez, /readyz and paths below them. Streams of
 # events, which last for hours: a span would show at their end, and the durations would hide those of requests.
-UNTRACED_URLS = r"^[a-z]+://[^/]+/(health|healthz|livez|readyz|api/events)([/?]|$)"
+UNTRACED_URLS = r"^[a-z]+://[^/]+/(health|healthz|livez|readyz|events|api/events)([/?]|$)"
 
 _engines: "WeakSet[Engine]" = WeakSet()
 _apps: "WeakSet[FastAPI]" = WeakSet()

@@ -7,6 +7,7 @@ and span means is declared in `registry`.
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from relate_telemetry.api_names import API_INSTRUMENTS
 from relate_telemetry.instruments import Instrument
 from relate_telemetry.relay_names import RELAY_INSTRUMENTS
 
@@ -114,6 +115,7 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
         "Lookups in a cache (tagged by cache and result)",
         (CACHE_NAME, CACHE_RESULT),
     ),
+    *API_INSTRUMENTS,
     *RELAY_INSTRUMENTS,
 )
 
@@ -149,6 +151,7 @@ NOT_AN_ADDRESS = "(not an address)"  # in place of a login name without "@": it 
 
 # Span attributes of all protocols
 CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
+INJECTED_FAULT = "relate.injected_fault"  # what was injected into a command, in the developers' mode
 WEBHOOK_ATTEMPT = "relate.webhook.attempt"  # its number, of a delivery to a webhook
 LIVE_EVENTS = "relate.live.events"  # that were written to a client of `/api/events`
 GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # seconds until a new message's transaction began

@@ -86,6 +86,9 @@ class CommandTelemetry(Protocol):
     def pushed(self, pushed: Pushed) -> None:
         """Record an untagged response that was sent while the command waits."""
 
+    def injected(self, fault: str) -> None:
+        """Record that a fault was injected: `delay`, `reply` or `disconnect`."""
+
     def finish(self, result: CommandResult) -> None:
         """Record the result, after the reply has been sent."""
 
@@ -152,6 +155,40 @@ class QueueStatistics(Protocol):
         """The number of suspended destinations."""
 
 
+class StreamStatistics(Protocol):
+    """The numbers of the streams of events of a process; its length is the number of open ones."""
+
+    @property
+    def events(self) -> int:
+        """The events that were written, since the start."""
+
+    @property
+    def slow(self) -> int:
+        """The streams that ended because their client did not read, since the start."""
+
+    def __len__(self) -> int: ...
+
+
+class WebhookStatistics(Protocol):
+    """The numbers of all webhooks, or of all push subscriptions. Times are in seconds since the epoch."""
+
+    @property
+    def enabled(self) -> int:
+        """Those that are enabled."""
+
+    @property
+    def disabled(self) -> int:
+        """Those that were disabled because they failed or are gone."""
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest waiting delivery was stored; None if there is none."""
+
+    @property
+    def first_due(self) -> float | None:
+        """When the first attempt is due; None if none waits."""
+
+
 class NoTelemetry:
     """Records nothing, for `OTEL_SDK_DISABLED=true` and for tests: protocol, session and command in one object."""
 
@@ -182,6 +219,9 @@ class NoTelemetry:
 
     def pushed(self, pushed: Pushed) -> None:
         """See `CommandTelemetry.pushed`."""
+
+    def injected(self, fault: str) -> None:
+        """See `CommandTelemetry.injected`."""
 
     def finish(self, result: CommandResult) -> None:
         """See `CommandTelemetry.finish`."""

@@ -8,6 +8,7 @@ from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
 from relate_supervisor import NoTracing, Tracing
+from relate_telemetry import api_metrics
 from relate_telemetry.attempts import Attempts
 from relate_telemetry.auth import Authentication
 from relate_telemetry.background import Background
@@ -35,7 +36,7 @@ from relate_telemetry.names import (
     SourceName,
 )
 from relate_telemetry.operations import NoOperations, Operations
-from relate_telemetry.ports import CacheStatistics, NoTelemetry, ProtocolTelemetry, QueueStatistics
+from relate_telemetry.ports import CacheStatistics, NoTelemetry, ProtocolTelemetry, QueueStatistics, StreamStatistics
 from relate_telemetry.redaction import UserNames, user_names
 from relate_telemetry.relay_metrics import RelayMetrics, observe_age, observe_states, observe_suspensions
 from relate_telemetry.relay_names import QUEUE_AGE, QUEUE_RECIPIENTS, SUSPENDED_DESTINATIONS
@@ -110,6 +111,19 @@ class Telemetry:
         observable_gauge(meter, QUEUE_RECIPIENTS, lambda _: observe_states(read()))
         observable_gauge(meter, QUEUE_AGE, lambda _: observe_age(read(), time.time()))
         observable_gauge(meter, SUSPENDED_DESTINATIONS, lambda _: observe_suspensions(read()))
+
+    def observe_streams(self, streams: StreamStatistics) -> None:
+        """Export the numbers of the streams of events of this process."""
+        api_metrics.observe_streams(self.meter_provider.get_meter(SOURCES["api"]), streams)
+
+    def observe_webhooks(self, results: Mapping[tuple[str, str], int], read: api_metrics.ReadWebhooks) -> None:
+        """Export this process's attempts by kind and result, and what `read` returns, in another thread.
+
+        Each process exports the same of the latter, because webhooks are theirs together.
+        """
+        meter = self.meter_provider.get_meter(SOURCES["api"])
+        api_metrics.observe_attempts(meter, results)
+        api_metrics.observe_webhooks(meter, read, time.time)
 
     def background(self) -> Tracing:
         """The spans of background work, and of parts of the stores' operations."""

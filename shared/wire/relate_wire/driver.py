@@ -31,6 +31,7 @@ from relate_telemetry.ports import (
 )
 from relate_wire.connection import NO_DEADLINE, Connection, EndRequested, HandshakeFailed
 from relate_wire.content_budget import ContentBudget, HeldContent
+from relate_wire.faults import Disconnect, Fault, FaultInjection
 from relate_wire.limits import Limits
 from relate_wire.ports import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
 from relate_wire.refusals import RefusalLimits, Refusals
@@ -91,7 +92,7 @@ class Service:
     """One protocol on its ports.
 
     `busy` is sent to a client beyond the connection limit; `shares_ports` lets several processes listen on one port.
-    `content` is the memory budget for content, shared by all services of a process.
+    `content` is the memory budget for content, shared by all services of a process. `faults` are injected in tests.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Service:
     shares_ports: bool = False
     refusals: RefusalLimits = field(default_factory=RefusalLimits)
     content: ContentBudget = field(default_factory=ContentBudget)
+    faults: FaultInjection | None = None
 
 
 class Endpoints(NamedTuple):
@@ -139,6 +141,7 @@ class Driver(Generic[FrameT, CommandT]):
         self._client_wait_seconds = 0.0  # within the current command
         self._consumed = 0  # octets, up to the current command
         self._refusals = Refusals(service.refusals)
+        self._faults = None if service.faults is None else service.faults.session()
         self._slice_ends = 0.0
 
     @property
@@ -305,12 +308,30 @@ class Driver(Generic[FrameT, CommandT]):
 
     async def _answer(self, command: CommandT, span: CommandTelemetry) -> Reply:
         try:
+            if self._faults is not None and (fault := self._faults.choose(command)) is not None:
+                return await self._inject(fault, command, span)
             return await self._engine.session.handle(command)
         except ClientGone:
             raise
         except Exception as error:  # noqa: BLE001 - the only place where an exception becomes a reply
             self._report(command.verb, error, span)
             return self._engine.session.error_reply(command, error)
+
+    async def _inject(self, fault: Fault, command: CommandT, span: CommandTelemetry) -> Reply:
+        """Inject a fault; returns the reply. Raises ClientGone if the fault ends the connection."""
+        span.injected(fault.kind)
+        if fault.delay_seconds:
+            await self.connection.flush()  # the replies to earlier commands are not delayed
+            await asyncio.sleep(fault.delay_seconds)
+        if fault.reply is not None:
+            return fault.reply
+        reply = ABANDONED_REPLY
+        if fault.disconnect is not Disconnect.BEFORE:
+            reply = await self._engine.session.handle(command)
+        if fault.disconnect is not None:
+            self.connection.abort()
+            raise ClientGone
+        return reply
 
     async def _send(self, reply: Reply, span: CommandTelemetry) -> Reply:
         """Queue the head and stream the body; returns the final reply. Raises ClientGone, ReplyTruncated."""

@@ -65,8 +65,20 @@ async def open_resources(url: str, telemetry: Telemetry | None = None) -> AsyncI
             accounts = SqlAccountStore(engine)
             authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
             directory = CachedDirectory(accounts)
-            of_store = (store.queue, store.events, store.suppressions, store.labels, store.filters, store.webhooks)
-            yield Resources(telemetry, store, accounts, authenticator, directory, *of_store)
+            yield Resources(
+                telemetry,
+                store,
+                accounts,
+                authenticator,
+                directory,
+                queue=store.queue,
+                events=store.events,
+                suppressions=store.suppressions,
+                labels=store.labels,
+                filters=store.filters,
+                webhooks=store.webhooks,
+                pushes=store.pushes,
+            )
     finally:
         await engine.dispose()
 

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.types import Revoked, UserId
 from relate_api import live
 from relate_api.__main__ import serve_api
@@ -37,28 +38,14 @@ from tests.support.databases import (
     sqlite_template,
     sqlite_url,
 )
-from tests.support.event_stream import EventParser, ServerSentEvent, parse_events
+from tests.support.event_stream import EVENTS, EventParser, ServerSentEvent, following
 from tests.support.factories import delivery, simple
 
 __all__ = ["database_url", "postgres_server", "postgres_template", "postgres_url", "sqlite_template", "sqlite_url"]
 
-EVENTS = "/api/events"
 MESSAGES, CHANGES = 5_000, 5_000
 ROUNDS = 10  # after each of which the server is restarted
 READ_EVENTS = 700  # before the restart: fewer than there are in a round
-
-
-@asynccontextmanager
-async def following(client: httpx.AsyncClient, parser: EventParser) -> AsyncIterator[AsyncIterator[ServerSentEvent]]:
-    """The events of a stream that resumes where the parser is."""
-    headers = {"Last-Event-ID": parser.last_id} if parser.last_id else {}
-    parser.reconnect()
-    async with client.stream("GET", EVENTS, headers=headers) as response:
-        assert response.status_code == 200
-        chunks = response.aiter_raw()
-        first = [*parser.feed(await anext(chunks))]
-        assert parser.last_id
-        yield parse_events(parser, chunks, first)
 
 
 async def take(events: AsyncIterator[ServerSentEvent], count: int) -> list[ServerSentEvent]:
@@ -211,6 +198,7 @@ async def test_a_client_that_does_not_read_is_disconnected(sqlite_url: str, monk
             while opened[0]:  # until the buffers of both sockets are full, and the timeout after that
                 await api.store.set_flags(api.alice, mailbox.id, uids, next(changes))
                 await asyncio.sleep(0.01)
+    assert (opened[0].slow, opened[0].events > 0) == (1, True)
 
 
 async def test_streams_end_at_once_when_the_server_stops(sqlite_url: str) -> None:
@@ -238,6 +226,8 @@ async def test_a_revoked_key_ends_its_streams(api: RunningApi) -> None:
     parser = EventParser()
     async with api.client() as client, following(client, parser) as events:
         (key,) = await api.resources.accounts.keys(UserId(api.alice))
-        api.resources.authenticator.enforce(Revoked(key_ids=frozenset({key.id})))
+        authenticator = api.resources.authenticator
+        assert isinstance(authenticator, KeyAuthenticator)
+        authenticator.enforce(Revoked(key_ids=frozenset({key.id})))
         async with asyncio.timeout(WAIT_SECONDS):
             assert [event async for event in events] == []

@@ -12,6 +12,7 @@ from relate_accounts.types import Identity, Scope
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings, CorsSettings, OidcSettings
 from relate_api.installation import load_installation
+from relate_service.config import RelaySettings
 from relate_service.resources import Resources
 from relate_submission.config import SmtpSettings
 from tests.integration.api.api_server import HOST, WAIT_SECONDS, open_resources
@@ -39,7 +40,7 @@ async def client(resources: Resources, issuer: OidcIssuer) -> AsyncIterator[http
             host=HOST, port=0, secure_port=0, development_certificates=Path(certificates), requests_per_minute=5
         )
         oidc = OidcSettings(authority=issuer.authority, audience=AUDIENCE)
-        installation = replace(load_installation(SmtpSettings(), relays=False), oidc=oidc)
+        installation = replace(load_installation(SmtpSettings(), settings, RelaySettings()), oidc=oidc)
         async with serve_api(
             settings,
             SmtpSettings(),

@@ -406,6 +406,8 @@ async def test_each_attempt_is_in_the_event_log(mail: Mail) -> None:
         ("relayed", "bob@a.test", "250 2.6.0 accepted"),
         ("attempted", "eve@a.test", ""),
         ("bounced", "eve@a.test", "550 5.1.1 unknown"),
+        ("received", "alice@here.test", ""),  # the report
+        ("delivered", "alice@here.test", ""),
     ]
     assert told[0].detail["server"] == "mx.a.test"
 

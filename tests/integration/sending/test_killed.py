@@ -5,7 +5,6 @@ not end: it was killed between the other server's acceptance and its own commit 
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import count
@@ -13,14 +12,12 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import text
 
-from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.product.accounts import Account, message
 from tests.integration.sending.conftest import Home
-from tests.support.product import TIMEOUT_SECONDS, Product
+from tests.integration.sending.processes import Processes, copies, is_explained, until_none
+from tests.support.product import Product
 from tests.support.relay.internet import Internet
-from tests.support.relay.sink import Message, Sink
 from tests.support.relay.system import SERVER_NAME
 
 pytestmark = pytest.mark.xdist_group("sending-killed")
@@ -39,35 +36,6 @@ SETTINGS = {
 }
 
 
-class Processes:
-    """A service for submission and runners: all in one process on SQLite, otherwise each in its own."""
-
-    def __init__(self, home: Home, directory: Path, settings: dict[str, str], until: ExitStack) -> None:
-        is_embedded = home.url.startswith("sqlite")
-        self._services: dict[Product, str] = {}
-        for number, service in enumerate(["all"] if is_embedded else ["smtp", *["relay"] * home.runners]):
-            (folder := directory / str(number)).mkdir()
-            self._services[until.enter_context(Product(folder, home.url, **settings))] = service
-        self.submission, *_ = self._services
-
-    def start(self, *products: Product) -> None:
-        for product in products or self._services:
-            product.start(self._services[product])
-
-    def kill_one(self, random: Random) -> None:
-        """Kill a process, and start it again."""
-        killed = random.choice(list(self._services))
-        killed.kill()
-        self.start(killed)
-
-    def kill_all(self) -> None:
-        for product in self._services:
-            product.kill()
-
-    def start_one_runner(self) -> None:
-        self.start(list(self._services)[-1])
-
-
 async def submit(product: Product, sender: Account, addresses: Sequence[str]) -> None:
     """Submit a message to each address; returns after the last 250."""
 
@@ -79,35 +47,13 @@ async def submit(product: Product, sender: Account, addresses: Sequence[str]) ->
     await asyncio.to_thread(send)
 
 
-async def until_empty(url: str) -> None:
-    """Wait until the queue is empty: what other processes do to it is told to none here."""
-    engine = open_engine(url)
-    async with asyncio.timeout(TIMEOUT_SECONDS), engine.connect() as connection:
-        while (await connection.execute(text("SELECT count(*) FROM queue_recipients"))).scalar_one():
-            await connection.rollback()
-            await asyncio.sleep(0.1)
-    await engine.dispose()
-
-
-def copies(sinks: Sequence[Sink]) -> dict[str, list[Message]]:
-    """The messages that arrived for each recipient, in order."""
-    found = defaultdict(list)
-    for sink in sinks:
-        for sent in sink.messages:
-            for to in sent.recipients:
-                found[to.address].append(sent)
-    return found
-
-
-def is_explained(sent: Message, sinks: Sequence[Sink]) -> bool:
-    """Whether a relay that was killed may not have known that this message was accepted."""
-    (sink,) = [sink for sink in sinks if sent in sink.messages]
-    (*_, last) = [each for each in sink.messages if each.connection == sent.connection]
-    return sent is last and sent.connection not in sink.ended
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("rounds", [FEW_ROUNDS, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        pytest.param(FEW_ROUNDS, marks=pytest.mark.timeout(300)),
+        pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
+    ],
+)
 async def test_no_accepted_message_is_lost_when_processes_are_killed(
     tmp_path: Path, home: Home, internet: Internet, rounds: int
 ) -> None:
@@ -126,7 +72,7 @@ async def test_no_accepted_message_is_lost_when_processes_are_killed(
             await asyncio.to_thread(processes.kill_one, random)
         await asyncio.to_thread(processes.kill_all)
         await asyncio.to_thread(processes.start_one_runner)
-        await until_empty(home.url)
+        await until_none(home.url)
     arrived = copies(sinks)
     repeated = {address: each for address, each in arrived.items() if len(each) > 1}
     print(f"{len(accepted)} messages, {rounds} rounds: {len(repeated)} sent twice")

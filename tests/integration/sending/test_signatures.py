@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from relate_relay.dkim.keys import SigningKeys, public_record, zone_strings
+from relate_relay.dkim.keys import SigningKeys, public_record
+from relate_service.dns_records import zone_strings
 from relate_service.watchdog import SlowCallback, run_watchdog
 from relate_supervisor import Supervisor
 from tests.integration.sending.conftest import Home

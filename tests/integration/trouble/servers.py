@@ -19,7 +19,16 @@ from relate_accounts.types import Scope
 from relate_imap.__main__ import imap_service
 from relate_imap.config import ImapSettings
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.ports import ActingStore, EventLog, Filters, Labels, QueueStore, Suppressions, Webhooks
+from relate_mailstore.ports import (
+    ActingStore,
+    EventLog,
+    Filters,
+    Labels,
+    PushSubscriptions,
+    QueueStore,
+    Suppressions,
+    Webhooks,
+)
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -106,10 +115,10 @@ def _set_pragmas(pragmas: Iterable[str], connection: DBAPIConnection, _: object)
     cursor.close()
 
 
-def nothing_relayed() -> tuple[QueueStore, EventLog, Suppressions, Labels, Filters, Webhooks]:
+def nothing_relayed() -> tuple[QueueStore, EventLog, Suppressions, Labels, Filters, Webhooks, PushSubscriptions]:
     """The ports of outgoing mail, where there is none, and of labels, filters and webhooks."""
     empty = MemoryMailStore()
-    return empty.queue, empty.events, empty.suppressions, empty.labels, empty.filters, empty.webhooks
+    return empty.queue, empty.events, empty.suppressions, empty.labels, empty.filters, empty.webhooks, empty.pushes
 
 
 @asynccontextmanager

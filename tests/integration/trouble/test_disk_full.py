@@ -19,7 +19,9 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
+from relate_mailstore.event_types import EventName, EventQuery
 from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve
+from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
 from relate_submission.config import SmtpSettings
@@ -172,6 +174,8 @@ async def test_on_a_full_disk_mail_can_be_deleted(
             mail = await retrieve_all(reader)
     assert len(mail) == count
     assert all(message.endswith(BIG) for message in mail)
+    assert isinstance(roomy_servers.store, SqlMailStore)
+    assert len(await roomy_servers.store.events.find(EventQuery(EventName.DELETED))) == 2 * ROUNDS
 
 
 async def test_mail_is_deferred_while_the_reserve_is_released(roomy_servers: MailServers, roomy_disk: Path) -> None:

@@ -11,7 +11,10 @@ from relate_accounts.ports import Authenticator
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import MAX_STREAMS, ApiSettings
+from relate_api.developers import Developers
 from relate_api.installation import Installation
+from relate_api.page import Page
+from relate_api.push.vapid import VapidKey, make_key
 from relate_mailstore.ports import MailStore
 from relate_submission.routing import Relaying
 from relate_submission.rules import SubmissionRules
@@ -28,6 +31,7 @@ PROFILE = "/api/profile"
 
 CLIENT_ADDRESS = "192.0.2.7"
 SERVER_NAME = "mail.example.org"
+PUSH_KEY = VapidKey(make_key(), "mailto:postmaster@example.org")
 
 INSTALLATION = Installation(
     smtp=Endpoint("mail.example.org", 587, 465),
@@ -47,10 +51,13 @@ def create_api(
     requests_per_minute: int = 0,
     max_streams: int = MAX_STREAMS,
     content: ContentBudget | None = None,
+    shown: Page = Page(),  # noqa: B008 - frozen
+    developers: Developers | None = None,
     **rules: object,
 ) -> FastAPI:
     """Create the API on these stores; tests of failures pass a store or an authenticator.
 
+    `developers` adds the routes of the developers' mode, but not its logins.
     `rules` are those of submission, by field name.
     """
     authenticator = authenticator or world.authenticator
@@ -73,6 +80,8 @@ def create_api(
         labels=world.store.labels,
         filters=world.store.filters,
         webhooks=world.store.webhooks,
+        pushes=world.store.pushes,
+        push_key=PUSH_KEY.public,
     )
     return create_app(
         services,
@@ -80,6 +89,8 @@ def create_api(
         origins=origins,
         requests_per_minute=requests_per_minute,
         max_streams=max_streams,
+        shown=shown,
+        for_developers=developers,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from relate_accounts.types import Scope
+from tests.support.push_browser import SOME_BROWSER
 
 READ = frozenset({Scope.API_READ, Scope.APP})
 WRITE = frozenset({Scope.API_WRITE, Scope.APP})
@@ -19,16 +20,24 @@ PUBLIC: frozenset[Scope] = frozenset()
 class Expected:
     """One scope of `scopes` is required, none for a public route. `body` is a valid one; `{label_id}` in it is made.
 
-    With `of_all` the route serves the data of all users.
+    With `of_all` the route serves the data of all users. With `by_session` it is a route of the page: the credential is
+    the session of a browser, and the body a form.
     """
 
     scopes: frozenset[Scope]
     body: Any = None
     of_all: bool = False
+    by_session: bool = False
 
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 WEBHOOK = {"url": "https://hooks.example.net/", "events": ["new"]}
+
+PUSH = {
+    "endpoint": "https://push.example.net/send/abc",
+    "p256dhKey": SOME_BROWSER.keys.p256dh,
+    "authKey": SOME_BROWSER.keys.auth,
+}
 
 EMAILS = ("/api/emails", "/api/external/emails")
 OF_EMAILS: dict[tuple[str, str], Expected] = {
@@ -48,7 +57,29 @@ OF_EMAILS: dict[tuple[str, str], Expected] = {
     ("POST", "/bulk/delete"): Expected(WRITE, {"emailIds": [UNKNOWN]}),
 }
 
+PAGE: dict[str, Expected] = {
+    **dict.fromkeys(
+        (f"GET /static/{name}" for name in ("page.css", "page.js", "htmx.min.js", "icon.svg")), Expected(PUBLIC)
+    ),
+    "GET /sign-in": Expected(PUBLIC),
+    "POST /sign-in": Expected(PUBLIC, by_session=True),  # its form has a secret of its own
+    "GET /sign-in/issuer": Expected(PUBLIC),
+    "GET /sign-in/callback": Expected(PUBLIC),
+    "POST /sign-out": Expected(frozenset(Scope), by_session=True),
+    "GET /": Expected(READ, by_session=True),
+    "GET /messages/{email_id}": Expected(READ, by_session=True),
+    "GET /messages/{email_id}/html": Expected(READ, by_session=True),
+    "GET /messages/{email_id}/source": Expected(READ, by_session=True),
+    "GET /messages/{email_id}/file": Expected(READ, by_session=True),
+    "GET /messages/{email_id}/journey": Expected(READ, by_session=True),
+    "GET /messages/{email_id}/attachments/{attachment_id}": Expected(READ, by_session=True),
+    "GET /threads/{thread_id}": Expected(READ, by_session=True),
+    "GET /events": Expected(READ, by_session=True),
+    "POST /messages/actions": Expected(WRITE, {"action": "read", "id": UNKNOWN}, by_session=True),
+}
+
 EXPECTED: dict[str, Expected] = {
+    **PAGE,
     "GET /healthz/live": Expected(PUBLIC),
     "GET /healthz/ready": Expected(PUBLIC),
     "GET /openapi.json": Expected(PUBLIC),
@@ -81,6 +112,7 @@ EXPECTED: dict[str, Expected] = {
     "GET /api/journeys": Expected(READ | ADMIN),
     "GET /api/drafts": Expected(READ),
     "POST /api/drafts": Expected(WRITE, {"subject": "Lunch"}),
+    "GET /api/drafts/{draft_id}": Expected(READ),
     "PUT /api/drafts/{draft_id}": Expected(WRITE, {"subject": "Dinner"}),
     "DELETE /api/drafts/{draft_id}": Expected(WRITE),
     "POST /api/drafts/{draft_id}/send": Expected(WRITE),
@@ -111,6 +143,10 @@ EXPECTED: dict[str, Expected] = {
     "POST /api/webhooks/{webhook_id}/test": Expected(OWN_KEYS),
     "GET /api/webhooks/{webhook_id}/deliveries": Expected(OWN_KEYS),
     "POST /api/webhooks/{webhook_id}/deliveries/{delivery_id}/replay": Expected(OWN_KEYS),
+    "GET /api/pushsubscriptions/vapid-public-key": Expected(PUBLIC),
+    "GET /api/pushsubscriptions": Expected(OWN_KEYS),
+    "POST /api/pushsubscriptions": Expected(OWN_KEYS, PUSH),
+    "DELETE /api/pushsubscriptions/{subscription_id}": Expected(OWN_KEYS),
     "GET /api/preferences": Expected(READ),
     "PUT /api/preferences": Expected(WRITE, {"theme": "dark"}),
     "GET /api/profile": Expected(READ),
@@ -141,6 +177,14 @@ EXPECTED: dict[str, Expected] = {
     "POST /api/admin/queue/retry": Expected(ADMIN, {"id": 1}),
     "POST /api/admin/queue/drop": Expected(ADMIN, {"id": 1}),
     "GET /api/admin/events": Expected(ADMIN),
+    "GET /api/wait": Expected(READ),
+    "DELETE /api/emails": Expected(WRITE),
+    "GET /api/faults": Expected(READ),
+    "PUT /api/faults": Expected(WRITE, {"rules": [{"service": "smtp", "command": "RCPT", "reply": "451"}]}),
+    "DELETE /api/faults": Expected(WRITE),
+    "POST /api/release": Expected(
+        ADMIN, {"mailbox": "alice@example.org", "emailId": "{email_id}", "to": ["bob@elsewhere.example"]}
+    ),
     "GET /api/admin/suppressions": Expected(ADMIN),
     "POST /api/admin/suppressions": Expected(ADMIN, {"address": "gone@elsewhere.example"}),
     "DELETE /api/admin/suppressions/{address}": Expected(ADMIN, of_all=True),

@@ -7,7 +7,7 @@ The routes are those of the app, so that a new one is tested without a change he
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import httpx
@@ -16,11 +16,14 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
+from relate.dev.faults import Faults
 from relate_accounts.clock import utc_now
-from relate_accounts.types import Identity, Scope, UserId
+from relate_accounts.types import Granted, Identity, NewKey, Scope, UserId
 from relate_api.__main__ import oidc_logins
-from relate_api.access.dependencies import RequireScope
+from relate_api.access.dependencies import ScopeRequirement
 from relate_api.config import OidcSettings
+from relate_api.developers import Developers
+from relate_api.developers.waiters import Waiters
 from relate_api.profile.schemas import address_id
 from relate_api.webhooks.signing import make_secret
 from relate_mailstore.filter_types import FilterRule, LabelStyle
@@ -31,10 +34,16 @@ from relate_mailstore.webhook_types import NewWebhook, WebhookEvent
 from tests.support.factories import delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend
 from tests.support.oidc_issuer import AUDIENCE, OidcIssuer
+from tests.support.push_browser import SOME_BROWSER
 from tests.unit.api.clients import create_api, create_client, expect_problem
 from tests.unit.api.expected_access import EXPECTED, PUBLIC, UNKNOWN, Expected
 
 Dependencies = Dependant | None
+
+
+def no_waiters() -> Developers:
+    """The developers' mode, whose routes are tested too, without room for a waiting request."""
+    return Developers(Faults(), Waiters(0), releases=True)
 
 
 def find_routes(app: FastAPI) -> dict[str, Dependencies]:
@@ -48,14 +57,18 @@ def find_routes(app: FastAPI) -> dict[str, Dependencies]:
 
 
 def required_scopes(dependant: Dependencies) -> frozenset[Scope]:
-    """The scopes of the `RequireScope` among the dependencies."""
+    """The scopes of the `ScopeRequirement` among the dependencies."""
     dependencies = dependant.dependencies if dependant else []
-    own = [item.call.scopes for item in dependencies if isinstance(item.call, RequireScope)]
+    calls: list[Any] = [item.call for item in dependencies]
+    own = [call.scopes for call in calls if isinstance(call, ScopeRequirement)]
     return frozenset().union(*own, *map(required_scopes, dependencies))
 
 
-ROUTES = find_routes(create_api(MemoryBackend()))
-PROTECTED = sorted(name for name in ROUTES if EXPECTED.get(name, Expected(PUBLIC)).scopes)
+ROUTES = find_routes(create_api(MemoryBackend(), developers=no_waiters()))
+OF_PAGE = sorted(name for name in ROUTES if EXPECTED.get(name, Expected(PUBLIC)).by_session)
+PROTECTED = sorted(name for name in ROUTES if EXPECTED.get(name, Expected(PUBLIC)).scopes and name not in OF_PAGE)
+BY_SESSION = sorted(name for name in OF_PAGE if EXPECTED[name].scopes)
+OF_USERS = sorted(name for name in BY_SESSION if "{" in name)
 OWNED = sorted(name for name in PROTECTED if "{" in name and not EXPECTED[name].of_all)
 OF_ALL = sorted(name for name in PROTECTED if EXPECTED[name].of_all)
 
@@ -96,6 +109,11 @@ async def make_filter(world: MemoryBackend, user_id: UserId) -> object:
 async def make_webhook(world: MemoryBackend, user_id: UserId) -> object:
     settings = NewWebhook("https://hooks.example.net/", frozenset(WebhookEvent))
     return (await world.store.webhooks.create(AccountId(user_id), settings, make_secret())).id
+
+
+async def make_push_subscription(world: MemoryBackend, user_id: UserId) -> object:
+    endpoint = "https://push.example.net/send/abc"
+    return (await world.store.pushes.subscribe(AccountId(user_id), endpoint, SOME_BROWSER.keys)).id
 
 
 async def make_webhook_delivery(world: MemoryBackend, user_id: UserId) -> object:
@@ -144,6 +162,7 @@ RESOURCES: dict[str, Make] = {
     "label_id": make_label,
     "filter_id": make_filter,
     "webhook_id": make_webhook,
+    "subscription_id": make_push_subscription,
     "delivery_id": make_webhook_delivery,
     "address_id": make_claim,
     "key_id": make_key,
@@ -152,7 +171,7 @@ RESOURCES: dict[str, Make] = {
     "recipient_id": make_queued,
 }
 MISSING = {
-    **dict.fromkeys(("key_id", "mailbox_id", "webhook_id"), "999999"),
+    **dict.fromkeys(("key_id", "mailbox_id", "webhook_id", "subscription_id"), "999999"),
     **dict.fromkeys(
         ("email_id", "thread_id", "draft_id", "label_id", "filter_id", "delivery_id", "address_id"), UNKNOWN
     ),
@@ -181,8 +200,8 @@ class Caller:
 
 @pytest.fixture
 def app(world: MemoryBackend, alice: AccountId) -> FastAPI:
-    """The API, without room for a stream of events, which would not end."""
-    return create_api(world, max_streams=0)
+    """The API, without room for a stream of events and for waiting requests, which would not end."""
+    return create_api(world, max_streams=0, developers=no_waiters())
 
 
 @pytest.fixture
@@ -213,12 +232,12 @@ def test_a_route_requires_the_scopes_that_are_listed(route: str) -> None:
 
 
 def test_every_path_parameter_has_a_resource() -> None:
-    named = {name for route in PROTECTED for name in re.findall(r"{(\w+)}", route)}
+    named = {name for route in (*PROTECTED, *BY_SESSION) for name in re.findall(r"{(\w+)}", route)}
     assert named <= RESOURCES.keys()
     assert {name for route in OWNED for name in re.findall(r"{(\w+)}", route)} <= MISSING.keys()
 
 
-@pytest.mark.parametrize("route", sorted(set(ROUTES) - set(PROTECTED)))
+@pytest.mark.parametrize("route", sorted(set(ROUTES) - set(PROTECTED) - set(OF_PAGE)))
 async def test_a_public_route_needs_no_credential(caller: Caller, route: str) -> None:
     for credential in (None, "wrong"):
         assert (await caller.send(route, credential, {})).status_code not in {401, 403}
@@ -295,6 +314,101 @@ async def test_another_users_resource_looks_as_one_that_does_not_exist(
     missing = await caller.send(route, every, {**foreign_values, **MISSING})
     assert (foreign.content, foreign.headers) == (missing.content, missing.headers)
     assert await snapshot(world, bob) == before
+
+
+@pytest.mark.parametrize("route", BY_SESSION)
+async def test_without_an_open_session_a_route_of_the_page_leads_to_the_sign_in(
+    world: MemoryBackend, app: FastAPI, alice: AccountId, route: str
+) -> None:
+    user_id = UserId(alice)
+    revoked = await world.accounts.create_key(user_id, "revoked", list(Scope))
+    after_revocation = await signed_in(world, app, user_id, revoked)
+    await world.accounts.revoke_key(user_id, revoked.key.id)
+    ended = await signed_in(world, app, user_id, await world.accounts.create_key(user_id, "ended", list(Scope)))
+    await app.state.sessions.end(ended.token)
+    values = await own_values(world, route, user_id)
+    for session in (None, Session("forged", ""), ended, after_revocation):
+        for key in (None, "alice"):  # a key is no session
+            response = await visit(app, route, session, values, key=key)
+            assert (response.status_code, response.headers["location"].partition("?")[0]) == (303, "/sign-in")
+
+
+@pytest.mark.parametrize("route", BY_SESSION)
+async def test_a_session_opens_the_routes_of_the_scopes_of_its_key_only(
+    world: MemoryBackend, app: FastAPI, alice: AccountId, route: str
+) -> None:
+    for scope in Scope:
+        key = await world.accounts.create_key(UserId(alice), scope, [scope])
+        session = await signed_in(world, app, UserId(alice), key)
+        response = await visit(app, route, session, await own_values(world, route, UserId(alice)))
+        if scope in EXPECTED[route].scopes:
+            assert response.status_code in {200, 303, 503}  # 503: there is no room for streams
+            assert response.headers.get("location") in {None, "/", "/sign-in"}
+            assert "/sign-in" not in response.headers.get("location", "") or route == "POST /sign-out"
+        else:
+            assert response.status_code == 403
+            assert "lacks the scope" in response.text
+
+
+@pytest.mark.parametrize("route", sorted(route for route in BY_SESSION if route.startswith("POST")))
+async def test_a_form_without_the_secret_of_the_session_changes_nothing(
+    world: MemoryBackend, app: FastAPI, alice: AccountId, route: str
+) -> None:
+    session = await signed_in(
+        world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "k", list(Scope))
+    )
+    other = await signed_in(world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "l", list(Scope)))
+    for csrf in ("", "guessed", other.csrf):
+        response = await visit(app, route, Session(session.token, csrf), await own_values(world, route, UserId(alice)))
+        assert response.status_code == 403
+        assert "form" in response.text
+    foreign = await visit(app, route, session, {}, fields={"Sec-Fetch-Site": "cross-site"})
+    assert foreign.status_code == 403
+
+
+@pytest.mark.parametrize("route", OF_USERS)
+async def test_the_page_shows_another_users_mail_as_one_that_does_not_exist(
+    world: MemoryBackend, app: FastAPI, alice: AccountId, bob: AccountId, route: str
+) -> None:
+    session = await signed_in(
+        world, app, UserId(alice), await world.accounts.create_key(UserId(alice), "k", list(Scope))
+    )
+    values = await own_values(world, route, UserId(bob))
+    foreign = await visit(app, route, session, values)
+    missing = await visit(app, route, session, {**values, **MISSING})
+    assert foreign.status_code == missing.status_code == 404
+    assert foreign.content == missing.content
+
+
+class Session(NamedTuple):
+    """What the browser of a session has."""
+
+    token: str
+    csrf: str
+
+
+async def signed_in(world: MemoryBackend, app: FastAPI, user_id: UserId, key: NewKey) -> Session:
+    user = await world.accounts.user(user_id)
+    token = await app.state.sessions.begin(Granted(user, key.key.id, key.key.name, key.key.scopes))
+    return Session(token, (await app.state.sessions.find(token)).csrf)
+
+
+async def visit(
+    app: FastAPI,
+    route: str,
+    session: Session | None,
+    values: dict[str, Any],
+    *,
+    key: str | None = None,
+    fields: dict[str, str] | None = None,
+) -> httpx.Response:
+    """Send a request for a route of the page."""
+    method, path = route.split(" ")
+    async with create_client(app, key) as client:
+        if session is not None:
+            client.cookies.set("__Host-relate-session", session.token)
+        form = {**(EXPECTED[route].body or {}), "csrf": session.csrf if session else ""} if method == "POST" else None
+        return await client.request(method, path.format_map(values), data=form, headers=fields)
 
 
 async def snapshot(world: MemoryBackend, account_id: AccountId) -> object:

@@ -11,12 +11,15 @@ from fastapi import FastAPI
 
 from relate_accounts.clock import utc_now
 from relate_accounts.types import DomainKey, Identity, Scope, UserId
+from relate_api.autoconfig.mta_sts import policy_record
+from relate_api.installation import Installation, MtaStsSettings
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.queue_types import Outgoing, OutgoingRecipient, QueueFilter
 from relate_mailstore.types import INBOX, AccountId, Delivery
+from relate_wire.published import Endpoint
 from tests.support.factories import delivery, simple
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import EMAILS, create_client, expect_problem
+from tests.unit.api.clients import EMAILS, create_api, create_client, expect_problem
 
 ADMIN = "/api/admin"
 USERS, DOMAINS, QUEUE = f"{ADMIN}/users", f"{ADMIN}/domains", f"{ADMIN}/queue"
@@ -217,8 +220,30 @@ async def test_domains_are_added_once_and_listed_with_their_keys(
     listed = {domain["name"]: domain for domain in (await admin.get(DOMAINS)).json()["items"]}
     assert listed.keys() == {"xn--bcher-kva.example", "example.org", "example.net"}
     assert listed["example.org"]["keys"][0].items() >= {"selector": "s", "records": records}.items()
+    (dkim,) = [line for line in listed["example.org"]["dnsRecords"] if "_domainkey" in line]
+    assert dkim == 's._domainkey.example.org. IN TXT "v=DKIM1; p=abc"'
     assert (listed["example.org"]["added"], listed["example.org"]["addresses"]) == (None, 1)
     expect_problem(await admin.post(DOMAINS, json={"name": "no domain"}), 422)
+
+
+async def test_a_domain_has_the_records_of_what_is_served(world: MemoryBackend, alice: AccountId) -> None:
+    smtp, unreached = Endpoint("mx.example.org", None, 465), Endpoint("localhost", None, None)
+    installation = Installation(
+        smtp, unreached, unreached, mta_sts=MtaStsSettings(), smarthost=True, api=Endpoint("www.example.org", 80, 443)
+    )
+    await world.accounts.create_key(UserId(alice), "root", [Scope.ADMIN], secret="root")
+    async with create_client(create_api(world, installation=installation), "root") as admin:
+        (domain,) = [each for each in (await admin.get(DOMAINS)).json()["items"] if each["name"] == "example.net"]
+    assert domain["dnsRecords"] == [
+        "example.net. IN MX 10 mx.example.org.",
+        'example.net. IN TXT "v=spf1 mx ?all"',
+        '_dmarc.example.net. IN TXT "v=DMARC1; p=none; rua=mailto:postmaster@example.net"',
+        "_submissions._tcp.example.net. IN SRV 0 1 465 mx.example.org.",
+        "autoconfig.example.net. IN CNAME www.example.org.",
+        "_autodiscover._tcp.example.net. IN SRV 0 1 443 www.example.org.",
+        "mta-sts.example.net. IN CNAME www.example.org.",
+        f'_mta-sts.example.net. IN TXT "{policy_record(MtaStsSettings(), "mx.example.org")}"',
+    ]
 
 
 # --- the queue
@@ -318,6 +343,27 @@ async def test_events_of_all_users_are_listed_and_filtered(
     assert (shown["client"], shown["reply"], shown["time"]) == ("192.0.2.9", "550 no", "1970-01-01T00:00:01Z")
     for wrong in ({"event": "lost"}, {"limit": 101}, {"messageId": "x"}, {"since": "yesterday"}):
         expect_problem(await admin.get(EVENTS, params=wrong), 422)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+async def test_pages_of_events_have_each_event_once_although_some_have_the_same_time(
+    world: MemoryBackend, admin: httpx.AsyncClient, limit: int
+) -> None:
+    times = [0.1 + 1_800_000_000 + second for second in (0, 1, 1, 1, 2, 3, 3)]
+    world.store.events.refused(
+        [Event(EventName.REFUSED, time, client=f"192.0.2.{number}") for number, time in enumerate(times)]
+    )
+    await world.store.events.flush()
+    listed, cursor = list[str](), None
+    while True:
+        asked: dict[str, Any] = {"limit": limit, "event": "refused"} | ({} if cursor is None else {"cursor": cursor})
+        page = (await admin.get(EVENTS, params=asked)).json()
+        listed += [event["client"] for event in page["items"]]
+        if (cursor := page["nextCursor"]) is None:
+            break
+    assert sorted(listed) == [f"192.0.2.{number}" for number in range(len(times))]
+    newest_first = [times[int(client.rpartition(".")[2])] for client in listed]
+    assert newest_first == sorted(times, reverse=True)
 
 
 # --- suppressions

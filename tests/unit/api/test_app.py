@@ -138,7 +138,9 @@ async def test_no_page_refers_to_another_host(anonymous: httpx.AsyncClient) -> N
         expect_problem(await anonymous.get(page), 404)
 
 
-@pytest.mark.parametrize("path", ["/", "/api", f"{KEYS}/", f"{EMAILS}/", "//", "/healthz", "/api/keys/1/2"])
+@pytest.mark.parametrize(
+    "path", ["/unknown", "/api", f"{KEYS}/", f"{EMAILS}/", "/api//keys", "/healthz", "/api/keys/1/2"]
+)
 async def test_an_unknown_path_is_not_found_and_never_redirected(client: httpx.AsyncClient, path: str) -> None:
     expect_problem(await client.get(path), 404)
 

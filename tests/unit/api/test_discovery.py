@@ -5,10 +5,11 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from relate_api.config import OidcSettings
+from relate_api.config import ApiSettings, OidcSettings
 from relate_api.discovery.endpoints import RESOURCES
 from relate_api.installation import MtaStsSettings, load_installation
 from relate_config import ConfigurationError, load
+from relate_service.config import RelaySettings
 from relate_submission.config import SmtpSettings
 from relate_wire.published import Endpoint
 from tests.support.memory_backend import MemoryBackend
@@ -69,15 +70,20 @@ def test_the_environment_of_all_services_is_read(monkeypatch: pytest.MonkeyPatch
         "Oidc__Authority": "https://login.example.org",
         "Oidc__Audience": "relate",
         "MtaSts__Mode": "enforce",
+        "Api__PublicSecurePort": "443",
+        "Relay__Enabled": "true",
+        "Relay__Smarthost": "out.example.net:587",
     }.items():
         monkeypatch.setenv(name, value)
-    installation = load_installation(load(SmtpSettings), relays=True)
+    installation = load_installation(load(SmtpSettings), load(ApiSettings), load(RelaySettings))
     assert installation.smtp == Endpoint("out.example.org", 587, None)
     assert installation.pop3 == Endpoint("localhost", 2110, 2995)
     assert installation.imap == Endpoint("localhost", 2143, 2993, enabled=False)
     assert installation.oidc.authority == "https://login.example.org"
     assert installation.mta_sts == MtaStsSettings(mode="enforce")
+    assert installation.api == Endpoint("localhost", 8080, 443)
     assert installation.relays
+    assert installation.smarthost
 
 
 @pytest.mark.parametrize(
@@ -94,4 +100,4 @@ def test_the_environment_of_all_services_is_read(monkeypatch: pytest.MonkeyPatch
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
-        load_installation(load(SmtpSettings), relays=False)
+        load_installation(load(SmtpSettings), ApiSettings(), RelaySettings())

@@ -1,14 +1,20 @@
 """What is posted to a webhook: signed, in order, repeated after a failure, and never to an inner address."""
 
 import asyncio
+import json
+import shutil
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import pytest
 import standardwebhooks
 
-from relate_api.webhooks import sender
+from relate_api.push.message import PushTexts
+from relate_api.push.request import PushRequests
 from relate_api.webhooks.notice import SUBJECT, Teller
 from relate_api.webhooks.sender import WebhookSender
 from relate_api.webhooks.signing import make_secret
@@ -20,7 +26,8 @@ from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
 from relate_supervisor import Supervisor
 from tests.support.memory_backend import MemoryBackend
-from tests.support.webhook_receiver import SECONDS, receiving
+from tests.support.webhook_receiver import SECONDS, Posted, receiving
+from tests.unit.api.clients import PUSH_KEY
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -48,20 +55,28 @@ class System:
     async def sending(self, private: PrivateDestinations = PrivateDestinations.ALLOW) -> AsyncIterator[WebhookSender]:
         client = OutboundClient(private=private, plaintext_loopback=True)
         teller = Teller(self.world.store, self.world.accounts, "mail.example.org", self.now)
+        texts = PushTexts(self.world.store, self.world.accounts)
+        push = PushRequests(PUSH_KEY, texts, self.now)
         async with WebhookSender(
-            self.webhooks, client, teller, Supervisor(), traceparent=lambda: TRACEPARENT, clock=self.now
+            self.webhooks, client, teller, push, Supervisor(), traceparent=lambda: TRACEPARENT, clock=self.now
         ) as started:
             yield started
+
+    def skip(self, seconds: float) -> None:
+        """Let time pass: the sender looks again, as when its timer ends."""
+        self.ahead += seconds
+        self.webhooks._wakes.wake()
+
+    async def wait_for_attempt(self, webhook: Webhook) -> None:
+        """Wait until the result of an attempt of the oldest delivery is stored."""
+        async with asyncio.timeout(SECONDS):
+            while (await self.webhooks.deliveries(self.alice, webhook.id, 9))[-1][1].attempts == 0:
+                await asyncio.sleep(0.01)
 
     async def wait_for(self, webhook: Webhook, reached: Callable[[list[WebhookState]], bool]) -> None:
         async with asyncio.timeout(SECONDS):
             while not reached([each.state for _, each in await self.webhooks.deliveries(self.alice, webhook.id, 9)]):
                 await asyncio.sleep(0.01)
-
-
-@pytest.fixture(autouse=True)
-def frequent_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sender, "POLL_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -90,6 +105,34 @@ async def test_what_is_posted_is_verified_by_the_library_of_the_specification(sy
         standardwebhooks.Webhook(make_secret()).verify(posted.body, posted.fields)
 
 
+NODE = shutil.which("node")
+PROGRAM = Path(__file__).parents[2] / "node" / "verify.mjs"
+needs_node = pytest.mark.skipif(
+    NODE is None or not (PROGRAM.parent / "node_modules").exists(),
+    reason="node, or its packages, are not installed: make javascript",
+)
+
+
+async def run_node(secret: str, posted: Posted) -> subprocess.CompletedProcess[str]:
+    """Verify what was posted with the JavaScript library of the specification."""
+    webhook = json.dumps({"secret": secret, "body": posted.body.decode(), "fields": posted.fields})
+    command = partial(subprocess.run, [NODE, PROGRAM], input=webhook, capture_output=True, text=True, timeout=SECONDS)
+    return await asyncio.to_thread(command)
+
+
+@needs_node
+async def test_what_is_posted_is_verified_by_the_library_for_javascript(system: System) -> None:
+    async with receiving() as receiver, system.sending():
+        webhook = await system.add(receiver.url)
+        system.tell("zoë@example.net")
+        posted = await receiver.next()
+    verified = await run_node(webhook.secret, posted)
+    assert json.loads(verified.stdout or "null") == json.loads(posted.body), verified.stderr
+    refused = await run_node(make_secret(), posted)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "No matching signature" in refused.stderr
+
+
 async def test_after_a_rotation_both_secrets_verify_for_a_day(system: System) -> None:
     async with receiving() as receiver:
         webhook = await system.add(receiver.url)
@@ -99,19 +142,19 @@ async def test_after_a_rotation_both_secrets_verify_for_a_day(system: System) ->
             posted = await receiver.next()
             for secret in (webhook.secret, rotated.secret):
                 standardwebhooks.Webhook(secret).verify(posted.body, posted.fields)
-            system.ahead = 25 * 3600
+            system.skip(25 * 3600)
             system.tell("dave@example.net")
             assert len((await receiver.next()).fields["webhook-signature"].split()) == 1
 
 
 async def test_deliveries_are_in_order_also_after_a_failure(system: System) -> None:
     async with receiving(500) as receiver, system.sending():
-        await system.add(receiver.url)
+        webhook = await system.add(receiver.url)
         system.tell("1@example.net", "2@example.net", "3@example.net")
         refused = await receiver.next()
-        await asyncio.sleep(0.1)
+        await system.wait_for_attempt(webhook)
         assert receiver.posted.empty()
-        system.ahead = RETRY_SECONDS[0] * 2
+        system.skip(RETRY_SECONDS[0] * 2)
         posted = [await receiver.next() for _ in range(3)]
     assert posted[0].fields["webhook-id"] == refused.fields["webhook-id"]
     assert [each.body.decode().partition("@")[0][-1] for each in posted] == ["1", "2", "3"]
@@ -133,9 +176,7 @@ async def test_no_redirect_is_followed_and_other_statuses_are_failures(system: S
         webhook = await system.add(receiver.url)
         system.tell("1@example.net")
         await receiver.next()
-        async with asyncio.timeout(SECONDS):
-            while (await system.webhooks.deliveries(system.alice, webhook.id, 1))[0][1].attempts == 0:
-                await asyncio.sleep(0.01)
+        await system.wait_for_attempt(webhook)
         assert receiver.posted.empty()
     ((_, delivery),) = await system.webhooks.deliveries(system.alice, webhook.id, 1)
     assert (delivery.state, delivery.status) == (WebhookState.PENDING, status)
@@ -144,11 +185,9 @@ async def test_no_redirect_is_followed_and_other_statuses_are_failures(system: S
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0x7f.1", "[::ffff:127.0.0.1]", "169.254.169.254"])
 async def test_inner_addresses_are_refused(system: System, host: str) -> None:
     async with receiving() as receiver, system.sending(PrivateDestinations.REFUSE):
-        webhook = await system.add(f"https://{host}:{receiver.port}/")
+        webhook = await system.add(receiver.url.replace("http://127.0.0.1", f"https://{host}"))
         system.tell("1@example.net")
-        async with asyncio.timeout(SECONDS):
-            while (await system.webhooks.deliveries(system.alice, webhook.id, 1))[0][1].attempts == 0:
-                await asyncio.sleep(0.01)
+        await system.wait_for_attempt(webhook)
         assert receiver.posted.empty()
     ((_, delivery),) = await system.webhooks.deliveries(system.alice, webhook.id, 1)
     assert (delivery.status, delivery.error != "") == (None, True)

@@ -54,3 +54,16 @@ def test_a_run_with_errors_is_repeated_once(capsys: pytest.CaptureFixture[str]) 
     results = list(run_group(Generator(Path("mailload")), targets, {"delivery": scenario}, 1.0, 0))
     assert results == [("delivery", "on", Measured(5.0, 0.0, 0.0))]
     assert "on: delivery is repeated: 1 errors: RCPT: 451" in capsys.readouterr().err
+
+
+def test_a_target_takes_part_in_its_scenarios_only() -> None:
+    def scenario(generator: Generator, target: Target, scale: float) -> Measured:
+        return Measured(1.0, 0.0, 0.0)
+
+    targets = {"all": Target("all", 0, 0, 0, 0, ()), "one": Target("one", 0, 0, 0, 0, (), "", frozenset({"delivery"}))}
+    results = run_group(Generator(Path("mailload")), targets, {"delivery": scenario, "NOOP": scenario}, 1.0, 0)
+    assert sorted((ran, target) for ran, target, _ in results) == [
+        ("NOOP", "all"),
+        ("delivery", "all"),
+        ("delivery", "one"),
+    ]

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.bench.results import on_off_ratio, peer_ratio
-from tests.bench.tables import columns_table, pairs_table, scenarios_table
+from tests.bench.scenarios import FILTERED, UNFILTERED
+from tests.bench.tables import columns_table, filters_table, pairs_table, scenarios_table
 from tests.unit.bench.runs import measured, runs
 
 
@@ -40,6 +41,21 @@ def test_a_scenario_of_the_queue_is_compared_with_the_peer_that_ran_it() -> None
 def test_a_target_that_ran_other_scenarios_only_has_a_dash() -> None:
     results = {**runs(off=[100]), "STORE": runs(on=[50])["NOOP"]}
     assert scenarios_table(results).splitlines()[2:] == ["| NOOP | 100 · 10,000 | – |", "| STORE | – | 50 · 20,000 |"]
+
+
+def test_what_filters_and_events_cost_is_compared_within_each_round() -> None:
+    results = {
+        FILTERED: {"SQLite, off": measured(30, 80, 60), "SQLite, on": measured(1, 1, 1)},
+        UNFILTERED: {"SQLite, off": measured(1, 1, 1), "SQLite, without events": measured(100, 100, 200)},
+    }
+    table = filters_table(results, ["SQLite", "PostgreSQL"]).splitlines()
+    assert table[0] == "| delivery 2 KB with filters, 10 connections, and events ÷ without both | |"
+    assert table[2:] == ["| SQLite | 0.30 |", "| PostgreSQL | – |"]
+
+
+def test_a_small_ratio_to_the_peer_has_three_decimals() -> None:
+    table = scenarios_table({"API: list of 50": {"bare FastAPI": measured(2000), "SQLite, off": measured(150)}})
+    assert "150 (0.075×)" in table
 
 
 def test_tables_are_markdown() -> None:

@@ -22,6 +22,7 @@ from relate_telemetry.names import (
     session_span,
     transaction_span,
 )
+from relate_telemetry.registry.spans import LIVE
 from tests.unit.dashboards.prometheus_names import ROOT, known_metrics, own_metrics, queried_metrics
 
 FOLDER = ROOT / "grafana" / "dashboards"
@@ -62,7 +63,8 @@ def spans() -> set[str]:
     commands |= {command_span("imap", "FETCH"), command_span("imap", "IDLE")}
     sessions = {session_span(each) for each in get_args(ProtocolName)} | {transaction_span("smtp")}
     relay = {relay_span("attempt"), relay_span("tls")}
-    return {auth_span(source) for source in get_args(SourceName)} | sessions | commands | store | relay | {""}
+    api = {each.name for each in LIVE}
+    return {auth_span(source) for source in get_args(SourceName)} | sessions | commands | store | relay | api | {""}
 
 
 def searches(panel: Json) -> list[Json]:

@@ -182,7 +182,7 @@ async def test_lists_have_no_links(store: MailStore, operations: RecordingOperat
         ("provision", lambda store, inbox, message: store.provision(ALICE), {}),
         (
             "tell_held",
-            lambda store, inbox, message: store.tell_held(ALICE, HOURLY, b"12345"),
+            lambda store, inbox, message: store.tell_held(ALICE, HOURLY, Delivery(b"12345", ())),
             {"octets": 5},
         ),
         ("check_quota", lambda store, inbox, message: store.check_quota(ALICE, 5, 10**6), {"octets": 5}),

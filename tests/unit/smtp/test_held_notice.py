@@ -9,7 +9,7 @@ import pytest
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import Excess, QueueFilter, QueueState, SendingLimit
-from relate_mailstore.types import AccountId
+from relate_mailstore.types import AccountId, Delivery
 from relate_smtp.context import Context, Role
 from relate_submission.held_notice import SUBJECT, make_notice
 from relate_submission.routing import Relaying
@@ -52,7 +52,7 @@ class SometimesTelling(MemoryMailStore):
 
     failing: StoreError | None = None
 
-    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: Delivery) -> bool:
         if self.failing is not None:
             raise self.failing
         return await super().tell_held(account_id, limit, notice)

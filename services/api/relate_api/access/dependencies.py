@@ -17,7 +17,16 @@ from relate_api.access.rate_limits import RateLimiter
 from relate_api.http.forwarded import RequestClient
 from relate_api.http.middleware import EXTRA_FIELDS
 from relate_api.installation import Installation
-from relate_mailstore.ports import EventLog, Filters, Labels, MailStore, QueueStore, Suppressions, Webhooks
+from relate_mailstore.ports import (
+    EventLog,
+    Filters,
+    Labels,
+    MailStore,
+    PushSubscriptions,
+    QueueStore,
+    Suppressions,
+    Webhooks,
+)
 from relate_mailstore.types import AccountId
 from relate_submission.rules import SubmissionRules
 from relate_supervisor import NoTracing, Tracing
@@ -30,7 +39,8 @@ class Services:
     """The stores and the authenticator that endpoints use.
 
     `allows_plaintext` decides whether a client may send a key over its connection. `submission` are the rules by which
-    messages are sent, `content` is the memory for those that are being received. `tracing` makes the spans
+    messages are sent, `content` is the memory for those that are being received. `push_key` is the public key that
+    browsers subscribe with. `tracing` makes the spans
     of streams, which outlast their request.
     """
 
@@ -47,6 +57,8 @@ class Services:
     labels: Labels
     filters: Filters
     webhooks: Webhooks
+    pushes: PushSubscriptions
+    push_key: str
     tracing: Tracing = field(default_factory=NoTracing)
 
 
@@ -77,11 +89,15 @@ def get_services(request: Request) -> Services:
 _bearer = HTTPBearer(auto_error=False, description="An API key, or a token of the configured OpenID Connect issuer.")
 
 
-class RequireScope:
-    """A dependency that requires a key with at least one of these scopes."""
+class ScopeRequirement:
+    """A dependency that requires a credential with at least one of these scopes: a key, a token, or a session."""
 
     def __init__(self, *scopes: Scope) -> None:
         self.scopes = frozenset(scopes)
+
+
+class RequireScope(ScopeRequirement):
+    """Requires a key or a token."""
 
     async def __call__(
         self,
@@ -100,14 +116,15 @@ class RequireScope:
             if verdict.rate_limited:
                 raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong keys")
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
-        _limit_rate(request, verdict)
+        request.state.user = verdict.user  # also of a request that is refused
+        limit_rate(request, verdict)
         if self.scopes.isdisjoint(verdict.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
         expires = None if verdict.key_id is None else verdict.expires
         return Principal(verdict.user, verdict.scopes, expires, verdict)
 
 
-def _limit_rate(request: Request, granted: Granted) -> None:
+def limit_rate(request: Request, granted: Granted) -> None:
     """Count the request, and tell the client of its limit. Raises HTTPException with 429 beyond it."""
     limiter: RateLimiter = request.app.state.rate_limiter
     usage = limiter.count(f"user {granted.user.id}" if granted.key_id is None else f"key {granted.key_id}")
@@ -134,6 +151,6 @@ def require_scopes(app: FastAPI, public: Collection[str]) -> None:
 
 
 def _requires_scope(dependant: Dependant | None) -> bool:
-    """Whether a dependency is `RequireScope`, at any depth; mounts and plain routes have no dependencies."""
+    """Whether a dependency is a `ScopeRequirement`, at any depth; mounts and plain routes have no dependencies."""
     dependencies = dependant.dependencies if dependant else []
-    return any(isinstance(item.call, RequireScope) or _requires_scope(item) for item in dependencies)
+    return any(isinstance(item.call, ScopeRequirement) or _requires_scope(item) for item in dependencies)

@@ -12,6 +12,7 @@ from relate_accounts.addresses import MAX_ADDRESS_OCTETS, canonical_address, can
 from relate_accounts.errors import InvalidAddress
 from relate_api.access.dependencies import InjectedServices, Services
 from relate_api.autoconfig import apple, mozilla, mta_sts, outlook
+from relate_service.dns_records import STS_HOST_PREFIX
 
 AUTOCONFIG = ("/.well-known/autoconfig/mail/config-v1.1.xml", "/mail/config-v1.1.xml")
 # Programs differ in the case of the path.
@@ -79,7 +80,7 @@ async def get_mail_profile(services: InjectedServices, email: EmailAddress) -> R
 @router.get(MTA_STS, response_class=Response, responses=_POLICY)
 async def get_mta_sts_policy(request: Request, services: InjectedServices) -> Response:
     """Get the MTA-STS policy of the domain whose host `mta-sts.<domain>` is asked."""
-    await _check_local(services, _host_domain(request, mta_sts.HOST_PREFIX))
+    await _check_local(services, _host_domain(request, STS_HOST_PREFIX))
     installation = services.installation
     policy = mta_sts.policy_text(installation.mta_sts, installation.smtp.server)
     if policy is None:

@@ -8,7 +8,6 @@ import hashlib
 
 from relate_api.installation import MtaStsSettings
 
-HOST_PREFIX = "mta-sts."
 ID_CHARACTERS = 20
 """Of the 32 that an id may have (RFC 8461 §3.1)."""
 

@@ -12,3 +12,4 @@ __all__ = ["SCHEMAS", "Offload", "RunningRequests", "router"]
 router = APIRouter()
 router.include_router(endpoints.router)
 router.include_router(drafts.router)
+router.include_router(drafts.sending_router)

@@ -12,18 +12,23 @@ from fastapi import APIRouter, HTTPException, Query
 
 from relate_api.access.dependencies import InjectedServices, Reader, Services, Writer
 from relate_api.compose.exchange import Sender, WritingCaller, body_of
+from relate_api.compose.pending import with_pending, without_pending
+from relate_api.compose.refusals import SendingRoute
 from relate_api.compose.schemas import DraftDetails, NewEmail, SentEmail
-from relate_api.compose.sending import Caller, Changes, Written, repeat_answer, send, with_author
+from relate_api.compose.sending import Caller, Written, repeat_answer, send, with_author
 from relate_api.compose.special import DRAFTS, find_special
 from relate_api.compose.uploads import JSON, received, too_large
 from relate_api.compose.writing import write
+from relate_api.emails.endpoints import read_detail
 from relate_api.emails.filters import Paging
 from relate_api.emails.pages import find_page
-from relate_api.emails.schemas import EmailPage
+from relate_api.emails.schemas import EmailDetail, EmailPage
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.types import AccountId, Flag, MailboxId, MessageId, MessageQuery, NewMessage, Uid
+from relate_submission.header import TooManyFields
 
 router = APIRouter(prefix="/api/drafts", tags=["drafts"])
+sending_router = APIRouter(prefix=router.prefix, tags=["drafts"], route_class=SendingRoute)
 
 
 @router.get("")
@@ -40,6 +45,15 @@ async def create_draft(caller: WritingCaller) -> DraftDetails:
     return await _store(caller, None)
 
 
+@router.get("/{draft_id:uuid}")
+async def get_draft(draft_id: UUID, principal: Reader, services: InjectedServices) -> EmailDetail:
+    """Get a draft with its text and its blind copies."""
+    await _locate(services, principal.account_id, MessageId(draft_id))
+    listed = await services.store.message(principal.account_id, MessageId(draft_id))
+    raw = await services.store.open(principal.account_id, MessageId(draft_id))
+    return await read_detail(principal, services, listed, raw)
+
+
 @router.put("/{draft_id:uuid}", openapi_extra=body_of("NewEmail"))
 async def replace_draft(draft_id: UUID, caller: WritingCaller) -> DraftDetails:
     """Replace a draft by a new version, which has another id."""
@@ -53,7 +67,7 @@ async def delete_draft(draft_id: UUID, principal: Writer, services: InjectedServ
     await services.store.delete_message(principal.account_id, MessageId(draft_id))
 
 
-@router.post("/{draft_id:uuid}/send", status_code=HTTPStatus.CREATED)
+@sending_router.post("/{draft_id:uuid}/send", status_code=HTTPStatus.CREATED)
 async def send_draft(draft_id: UUID, caller: Sender) -> SentEmail:
     """Send a draft, and remove it in the same transaction."""
     services, account_id = caller.services, caller.principal.account_id
@@ -66,10 +80,16 @@ async def send_draft(draft_id: UUID, caller: Sender) -> SentEmail:
             raw = await services.store.open(account_id, MessageId(draft_id))
             if raw.size > services.submission.max_content:
                 raise too_large(services)
-            written = Written(await raw.read(), Changes(draft=MessageId(draft_id)))
-            sent = await send(caller, written, caller.reception(), key)
+            sent = await send(caller, _read_pending(await raw.read(), draft_id), caller.reception(), key)
     caller.response.headers["Location"] = f"/api/emails/{sent.id}"
     return sent
+
+
+def _read_pending(draft: bytes, draft_id: UUID) -> Written:
+    try:
+        return without_pending(draft, MessageId(draft_id))
+    except TooManyFields:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "a header field occurs too often") from None
 
 
 async def _store(caller: Caller, replaced: MessageId | None) -> DraftDetails:
@@ -78,7 +98,7 @@ async def _store(caller: Caller, replaced: MessageId | None) -> DraftDetails:
         place = None if replaced is None else await _locate(services, account_id, replaced)
         reception = caller.reception()
         written = await write(caller, await upload.parse(NewEmail), reception)
-        message = await with_author(caller, written.take())
+        message = await with_author(caller, with_pending(written))
         if len(message) > services.submission.max_content:
             raise too_large(services)
         mailbox = await find_special(services, account_id, DRAFTS)

@@ -11,13 +11,14 @@ from fastapi import APIRouter
 from relate_api.compose.answers import find_answered, forward_subject, reply_subject
 from relate_api.compose.exchange import Sender, answer_once, body_of
 from relate_api.compose.once import Key
+from relate_api.compose.refusals import SendingRoute
 from relate_api.compose.schemas import NewEmail, NewForward, NewReply, SentEmail
 from relate_api.compose.sending import Caller, Written, normalise_lines, send
 from relate_api.compose.uploads import JSON, MESSAGE, Upload
 from relate_api.compose.writing import write
 from relate_mailstore.types import MessageId
 
-router = APIRouter(prefix="/api/emails", tags=["sending"])
+router = APIRouter(prefix="/api/emails", tags=["sending"], route_class=SendingRoute)
 
 
 @router.post("", status_code=HTTPStatus.CREATED, openapi_extra=body_of("NewEmail", or_message=True))

@@ -14,6 +14,7 @@ from fastapi import HTTPException, Request, Response
 from relate_api.access.dependencies import Principal, Services
 from relate_api.compose.once import Key, find_answer, keyed
 from relate_api.compose.recipients import accept_recipients, find_recipients
+from relate_api.compose.refusals import SERVICE, note_envelope
 from relate_api.compose.schemas import RecipientState, SentEmail, SentRecipient
 from relate_api.compose.special import SENT, find_special
 from relate_api.compose.uploads import Offload, too_large
@@ -40,9 +41,6 @@ from relate_submission.header import Header, TooManyFields
 from relate_submission.held_notice import tell_held
 from relate_submission.message import build_message, has_looped
 from relate_submission.paths import address_literal
-
-SERVICE = "api"
-"""The service's name in the event log."""
 
 PROTOCOL = "HTTP"
 """The clause `with` of Received: an Atom, as RFC 5321 §4.4 has it (Attdl-Protocol), and what webmail usually writes.
@@ -182,6 +180,7 @@ async def _send(caller: Caller, written: Written, reception: Reception, key: Key
     sender = author_of(header) or user.address
     # A hostile header costs a microsecond per octet.
     addresses = await caller.offload(len(header.octets), partial(find_recipients, header, rules.max_recipients))
+    note_envelope(caller.request, sender, addresses)
     recipients = await accept_recipients(services, user, addresses, len(message))
     is_utf8 = not (header.octets.isascii() and all(map(str.isascii, (sender, *addresses))))
     envelope = Envelope(sender, recipients.local, recipients.outgoing, is_8bit=not message.isascii(), is_utf8=is_utf8)

@@ -1,7 +1,8 @@
 """`/docs` and its assets. The renderer is Redoc 2.5.4, one file beside this one with its licence.
 
 Redoc because it is kept, reads well without any interaction, and its search, which needs a worker, can be left out.
-`redoc.standalone.js` is `bundles/redoc.standalone.js` of the package, without the reference to its source map.
+`redoc.standalone.js` is `bundles/redoc.standalone.js` of the package, without the reference to its source map, and
+without the maker's logo, which is at `cdn.redoc.ly`: the function that returns it returns null.
 """
 
 from importlib import resources
@@ -26,6 +27,7 @@ _PAGE = f"""<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Relate Mail: the REST API</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="{STYLE}">
 <redoc spec-url="/openapi.json" disable-search="true" hide-download-button="true"></redoc>
 <script src="{SCRIPT}"></script>

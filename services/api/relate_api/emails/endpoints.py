@@ -9,12 +9,12 @@ from fastapi.exceptions import RequestValidationError
 
 from relate_api.access.dependencies import InjectedServices, Principal, Reader, Services, Writer
 from relate_api.emails.bodies import MAX_TEXT_OCTETS, read_bodies
-from relate_api.emails.criteria import names_mailbox, to_criteria
 from relate_api.emails.etags import message_etag
 from relate_api.emails.filters import EmailFilters, EmailPatch, EmailSearch
 from relate_api.emails.pages import find_page
-from relate_api.emails.query_language import QueryError, parse_query
+from relate_api.emails.query_language import QueryError
 from relate_api.emails.schemas import EmailDetail, EmailPage, EmailSummary
+from relate_api.emails.searching import to_message_query
 from relate_api.http.conditional import matches, matches_none
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.types import ListedMessage, MessageId, MessageQuery, MessageState
@@ -120,10 +120,7 @@ async def _expect(
 async def _read_query(search: EmailSearch, principal: Principal, services: Services) -> MessageQuery:
     """The query of a search. Raises RequestValidationError, whose location ends in the position of the error."""
     try:
-        terms = parse_query(search.q)
-        everywhere = names_mailbox(terms)
-        mailboxes = await services.store.mailboxes(principal.account_id) if everywhere else ()
-        return search.query(to_criteria(terms, mailboxes), everywhere)
+        return await to_message_query(search, principal.account_id, services.store)
     except QueryError as error:
         place = ("query", "q", error.position)
         text = f"{error}, at character {error.position + 1}"

@@ -28,6 +28,11 @@ async def get_thread(
     services: InjectedServices,
 ) -> list[EmailDetail]:
     """Get the messages of a thread, oldest first: at most the newest hundred, their texts up to 32 KiB each."""
+    return await read_thread(thread_id, principal, services)
+
+
+async def read_thread(thread_id: str, principal: Principal, services: Services) -> list[EmailDetail]:
+    """The messages of a thread, by its id or that of a message, oldest first. Raises MessageNotFound."""
     thread = await _resolve(thread_id, principal, services)
     query = MessageQuery(mailbox=None, thread=thread, limit=MAX_THREAD_MESSAGES)
     rows = (await services.store.find(principal.account_id, query)).items[::-1]

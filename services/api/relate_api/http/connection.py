@@ -25,6 +25,9 @@ UPLOAD = "begin_upload"
 # Without progress on a response; the mail protocols have the same timeout.
 WRITE_TIMEOUT_SECONDS = 300.0
 
+TIMED_OUT = "has_timed_out"
+"""The name in the request's state of the function that says whether a client was cut off because it did not read."""
+
 _RECEIVING_STATES = (h11.IDLE, h11.SEND_BODY)
 _UNANSWERED_STATES = (h11.IDLE, h11.SEND_RESPONSE)
 
@@ -34,12 +37,13 @@ class LimitedConnection(H11Protocol):
 
     _request_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _has_timed_out = False
     conn: RequestReader
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], on_lost: Callable[[], None]
     ) -> None:
-        super().__init__(config, server_state, {**app_state, UPLOAD: self.begin_upload})
+        super().__init__(config, server_state, {**app_state, UPLOAD: self.begin_upload, TIMED_OUT: self.has_timed_out})
         self.conn = RequestReader()
         self._on_lost = on_lost
 
@@ -59,6 +63,10 @@ class LimitedConnection(H11Protocol):
         if self._request_timer is not None:
             self._request_timer.cancel()
             self._request_timer = self.loop.call_later(UPLOAD_TIMEOUT_SECONDS, self.transport.abort)
+
+    def has_timed_out(self) -> bool:
+        """Whether the connection ended because the client did not read."""
+        return self._has_timed_out
 
     def send_400_response(self, msg: str) -> None:
         """Answer a malformed request with problem+json, and close."""
@@ -86,7 +94,7 @@ class LimitedConnection(H11Protocol):
         """Start the write timer, because the client does not read fast enough."""
         super().pause_writing()
         if self._write_timer is None:
-            self._write_timer = self.loop.call_later(WRITE_TIMEOUT_SECONDS, self.transport.abort)
+            self._write_timer = self.loop.call_later(WRITE_TIMEOUT_SECONDS, self._time_out)
 
     def resume_writing(self) -> None:
         """Cancel the write timer."""
@@ -103,6 +111,10 @@ class LimitedConnection(H11Protocol):
         if self._request_timer is not None:
             self._request_timer.cancel()
             self._request_timer = None
+
+    def _time_out(self) -> None:
+        self._has_timed_out = True
+        self.transport.abort()
 
     def _cancel_write_timer(self) -> None:
         if self._write_timer is not None:

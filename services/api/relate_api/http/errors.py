@@ -140,6 +140,15 @@ SCHEMAS: Mapping[str, Any] = models_json_schema([(Problem, "serialization")], re
 """The schemas that `RESPONSES` refers to."""
 
 
+def response_status(error: Exception) -> HTTPStatus:
+    """The status of the response to an error."""
+    if isinstance(error, HTTPException):
+        return HTTPStatus(error.status_code)
+    if isinstance(error, RequestValidationError | RecipientsRefused):
+        return HTTPStatus.UNPROCESSABLE_ENTITY
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
 def install(app: FastAPI) -> None:
     """Register the error handlers."""
     for kind, status in _STATUS.items():
@@ -178,6 +187,11 @@ UNAVAILABLE_RESPONSE = _unavailable_response()
 
 # Their messages are sentences for the client, and contain nothing that it sent.
 _EXPLAINED = (UserExists, InvalidAddress)
+
+
+def status_of(error: Exception) -> HTTPStatus | None:
+    """The status of an error of the domain; None for all others."""
+    return next((status for kind, status in _STATUS.items() if kind is not Exception and isinstance(error, kind)), None)
 
 
 def _status_handler(status: HTTPStatus) -> Handler:

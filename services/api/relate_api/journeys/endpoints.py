@@ -9,12 +9,14 @@ from fastapi import APIRouter, Depends, Query
 from relate_accounts.types import Scope, UserId
 from relate_api.access.dependencies import InjectedServices, Principal, Reader, RequireScope, Services
 from relate_api.http.parameters import require_distinct_parameters
-from relate_api.journeys.schemas import JourneyFilters, JourneyPage, MessageJourney, cursor_of
+from relate_api.journeys.reading import read_journey
+from relate_api.journeys.schemas import JourneyFilters, JourneyPage, MessageJourney
+from relate_api.schemas import time_cursor
 from relate_mailstore.event_types import EventName
-from relate_mailstore.journey_search import find_journey, find_journeys, find_own_journeys
+from relate_mailstore.journey_search import find_journeys, find_own_journeys
 from relate_mailstore.journey_views import Names
 from relate_mailstore.journeys import Journey
-from relate_mailstore.types import AccountId, MessageId
+from relate_mailstore.types import AccountId
 
 Observer = Annotated[Principal, Depends(RequireScope(Scope.API_READ, Scope.APP, Scope.ADMIN))]
 
@@ -24,13 +26,7 @@ router = APIRouter(prefix="/api", tags=["journeys"])
 @router.get("/emails/{email_id:uuid}/journey")
 async def get_email_journey(email_id: UUID, principal: Reader, services: InjectedServices) -> MessageJourney:
     """Get what happened to a message that the caller has sent or got, also after it was deleted."""
-    account_id = principal.account_id
-    journey = await find_journey(services.events, MessageId(email_id), account_id)
-    if journey is not None:
-        return MessageJourney.of(journey, {account_id: principal.user.address})
-    listed = await services.store.message(account_id, MessageId(email_id))  # 404 for one that is not the caller's
-    index = listed.message.index
-    return MessageJourney(id=email_id, message_id=index.header_message_id, sender="", recipients=[], steps=[])
+    return await read_journey(email_id, principal, services)
 
 
 @router.get("/journeys", dependencies=[Depends(require_distinct_parameters)])
@@ -46,7 +42,7 @@ async def list_journeys(
         found = await find_own_journeys(services.events, principal.account_id, search)
         names = {principal.account_id: principal.user.address}
     items = [MessageJourney.of(journey, names) for journey in found.journeys]
-    return JourneyPage(items=items, next_cursor=cursor_of(found.next_before))
+    return JourneyPage(items=items, next_cursor=time_cursor(found.next_before))
 
 
 async def _names(services: Services, journeys: Iterable[Journey]) -> Names:

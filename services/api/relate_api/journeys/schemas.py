@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from relate_api.schemas import Page, RequestModel, ResponseModel, UtcDatetime
+from relate_api.schemas import Page, RequestModel, ResponseModel, TimeCursor, UtcDatetime
 from relate_mailstore.event_rules import MAX_ADDRESS_CHARACTERS, MAX_NAME_CHARACTERS
 from relate_mailstore.journey_search import JourneySearch
 from relate_mailstore.journey_views import NO_NAMES, Names, step_of
@@ -76,10 +76,7 @@ class JourneyFilters(RequestModel):
     sender: Annotated[Address, Field(alias="from", description="The envelope's sender.")] = None
     to: Annotated[Address, Field(description="A recipient.")] = None
     since: Annotated[UtcDatetime | None, Field(description="Begun at this time or later.")] = None
-    cursor: Annotated[
-        str | None,
-        Field(pattern=r"^[0-9]{1,12}(\.[0-9]{1,12})?$", description="`nextCursor` of the previous page."),
-    ] = None
+    cursor: TimeCursor = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_JOURNEYS)] = 20
 
     def search(self) -> JourneySearch:
@@ -97,11 +94,6 @@ class JourneyFilters(RequestModel):
 def bare_message_id(text: str) -> str:
     """A Message-ID without the brackets and the space around it."""
     return text.strip().removeprefix("<").removesuffix(">")
-
-
-def cursor_of(before: float | None) -> str | None:
-    """The cursor of the next page, which is a time."""
-    return None if before is None else f"{before:.9f}"
 
 
 def _moment(seconds: float) -> datetime:

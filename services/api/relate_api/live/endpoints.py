@@ -1,19 +1,15 @@
 """`GET /api/events`: a stream of what changes in the account."""
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack, ExitStack
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 
-from relate_api.access.dependencies import InjectedServices, Principal, Reader, Services
-from relate_api.live.follower import Follower, find_position
-from relate_api.live.position import MAX_TOKEN_CHARACTERS, Position, parse_token
-from relate_api.live.response import MEDIA_TYPE, EventStream, Watch
-from relate_api.live.stream import Stream
+from relate_api.access.dependencies import InjectedServices, Reader
+from relate_api.live.opening import open_stream, watch_key
+from relate_api.live.position import MAX_TOKEN_CHARACTERS
+from relate_api.live.response import MEDIA_TYPE, EventStream
 from relate_api.live.streams import Streams
-from relate_mailstore.types import AccountId
 
 PATH = "/api/events"
 
@@ -49,35 +45,5 @@ async def stream_events(
     `reset` means that this is impossible, and that the client has to read its lists again.
     """
     streams: Streams = request.app.state.streams
-    account_id, store = principal.account_id, services.store
-    resources = AsyncExitStack()
-    try:
-        resources.enter_context(streams.reserve(account_id))
-        notices = await resources.enter_async_context(store.listen(account_id))  # before the position is read
-        token = last_event_id or last_event_id_parameter
-        with services.tracing.work("api.live.open"):
-            position = _resumed(account_id, token) if token else await find_position(store, account_id)
-        follower = Follower(store, account_id, position)
-        stream = Stream(position, follower, notices, services.tracing, is_behind=bool(token))
-    except BaseException:
-        await resources.aclose()
-        raise
-    return EventStream(stream, _watch(principal, services, streams), resources)
-
-
-def _resumed(account_id: AccountId, token: str) -> Position | None:
-    """The position of a token; None if it is malformed, or another user's."""
-    position = parse_token(token)
-    return position if position is not None and position.account_id == account_id else None
-
-
-def _watch(principal: Principal, services: Services, streams: Streams) -> Watch:
-    """End a stream when the key is revoked or expires, and when the process stops."""
-
-    def watch(end: Callable[[], None]) -> Callable[[], None]:
-        watches = ExitStack()
-        watches.callback(services.authenticator.watch(principal.granted, end))
-        watches.callback(streams.watch(end))
-        return watches.close
-
-    return watch
+    token = last_event_id or last_event_id_parameter
+    return await open_stream(streams, principal, services, token, watch_key(principal, services, streams))

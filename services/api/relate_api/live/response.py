@@ -8,7 +8,9 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from relate_api.http.connection import TIMED_OUT
 from relate_api.live.stream import Stream
+from relate_api.live.streams import Streams
 from relate_mailstore.errors import StoreUnavailable
 
 MEDIA_TYPE = "text/event-stream"
@@ -27,10 +29,11 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, stream: Stream, watch: Watch, resources: AsyncExitStack) -> None:
+    def __init__(self, stream: Stream, streams: Streams, watch: Watch, resources: AsyncExitStack) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})  # nginx would hold events back
         del self.headers["Content-Length"]
         self._stream = stream
+        self._streams = streams
         self._watch = watch
         self._resources = resources
 
@@ -42,6 +45,8 @@ class EventStream(Response):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(END_SECONDS):
                         await send(_END)
+            elif scope["state"].get(TIMED_OUT, _never)():
+                self._streams.slow += 1
 
     async def _run(self, receive: Receive, send: Send) -> bool:
         """Run the stream to its end; whether the client is still connected."""
@@ -70,6 +75,10 @@ class EventStream(Response):
 async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _never() -> bool:
+    return False
 
 
 def _cancel(task: asyncio.Task[None]) -> None:

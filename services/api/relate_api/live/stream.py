@@ -39,6 +39,7 @@ class Stream:
     """A stream of what changes after `position`; None is a position that cannot be resumed.
 
     `follower` starts there. `is_behind`: whether something may have changed since, of which no notice will tell.
+    `count` is told how many events were written.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Stream:
         follower: Follower,
         notices: AsyncIterator[MailboxNotice],
         tracing: Tracing,
+        count: Callable[[int], None],
         *,
         is_behind: bool,
     ) -> None:
@@ -54,6 +56,7 @@ class Stream:
         self._follower = follower
         self._notices = notices
         self._tracing = tracing
+        self._count = count
         self._is_behind = is_behind
 
     async def run(self, write: Write) -> None:
@@ -88,3 +91,4 @@ class Stream:
             span.set(_EVENTS, events)
             if chunk:
                 await write(bytes(chunk))
+        self._count(events)

@@ -21,6 +21,10 @@ class Streams:
         self._of_accounts: Counter[AccountId] = Counter()
         self._ends: set[Callable[[], None]] = set()
         self._closed = False
+        self.events = 0
+        """The events that were written, since the start."""
+        self.slow = 0
+        """The streams that ended because their client did not read."""
 
     def __len__(self) -> int:
         return self._of_accounts.total()
@@ -46,6 +50,10 @@ class Streams:
         if self._closed:
             end()
         return partial(self._ends.discard, end)
+
+    def count(self, events: int) -> None:
+        """Count events that were written."""
+        self.events += events
 
     def close(self) -> None:
         """End all streams, and refuse new ones."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Response
 
 from relate_api.access.dependencies import InjectedServices, Reader, Services, Writer
+from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.mailboxes.schemas import MailboxDetails, MailboxList, MailboxPatch, NewMailbox
 from relate_mailstore.errors import InvalidMailboxName, MailboxExists, MailboxNotFound, TooManyMailboxes
 from relate_mailstore.mailbox_names import check_new_name, check_renaming, parents
@@ -20,17 +21,8 @@ router = APIRouter(prefix="/api/mailboxes", tags=["mailboxes"])
 @router.get("")
 async def list_mailboxes(principal: Reader, services: InjectedServices) -> MailboxList:
     """List all mailboxes with their counts."""
-    store, account_id = services.store, principal.account_id
-    await store.provision(account_id)
-    subscribed = await store.subscriptions(account_id)
-    items = []
-    for mailbox in await store.mailboxes(account_id):
-        try:
-            snapshot = await store.snapshot(account_id, mailbox.name)
-        except MailboxNotFound:  # deleted since
-            continue
-        items.append(MailboxDetails.of(snapshot, subscribed=mailbox.name in subscribed))
-    return MailboxList(items=items, next_cursor=None)
+    items = await count_mailboxes(services.store, principal.account_id)
+    return MailboxList(items=list(items), next_cursor=None)
 
 
 @router.post("", status_code=HTTPStatus.CREATED)

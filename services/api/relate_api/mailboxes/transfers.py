@@ -3,7 +3,6 @@
 A message may be in several mailboxes. Moved, it is in the target only; copied, it is in the target as well.
 """
 
-from collections.abc import Collection, Iterable
 from http import HTTPStatus
 from uuid import UUID
 
@@ -11,6 +10,7 @@ from fastapi import APIRouter, HTTPException
 
 from relate_api.access.dependencies import InjectedServices, Principal, Services, Writer
 from relate_api.emails.schemas import EmailSummary
+from relate_api.mailboxes.moving import move_messages
 from relate_api.mailboxes.schemas import BulkMove, Moved, Target
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound
 from relate_mailstore.types import Mailbox, MessageId
@@ -24,7 +24,7 @@ async def move_emails(move: BulkMove, principal: Writer, services: InjectedServi
     target = await _find_target(services, principal, move.mailbox)
     mailboxes = [mailbox.name for mailbox in await services.store.mailboxes(principal.account_id)]
     message_ids = {MessageId(email_id) for email_id in move.email_ids}
-    return Moved(moved_count=await _move(services, principal, message_ids, mailboxes, target))
+    return Moved(moved_count=await move_messages(services.store, principal.account_id, message_ids, target, mailboxes))
 
 
 @router.post("/{email_id:uuid}/move")
@@ -33,7 +33,7 @@ async def move_email(email_id: UUID, target: Target, principal: Writer, services
     store, account_id, message_id = services.store, principal.account_id, MessageId(email_id)
     listed = await store.message(account_id, message_id)
     mailbox = await _find_target(services, principal, target.mailbox)
-    await _move(services, principal, {message_id}, listed.mailboxes, mailbox)
+    await move_messages(store, account_id, {message_id}, mailbox, listed.mailboxes)
     return EmailSummary.of(await store.message(account_id, message_id))
 
 
@@ -51,34 +51,6 @@ async def copy_email(email_id: UUID, target: Target, principal: Writer, services
     if not copied.uids:  # moved or deleted since
         raise MessageNotFound(f"message {message_id} of account {account_id}")
     return EmailSummary.of(await store.message(account_id, message_id))
-
-
-async def _move(
-    services: Services,
-    principal: Principal,
-    message_ids: Collection[MessageId],
-    mailboxes: Iterable[str],
-    target: Mailbox,
-) -> int:
-    """Move messages from these mailboxes; how many were there. What is in the target already is only removed."""
-    store, account_id = services.store, principal.account_id
-    there = {*(await store.snapshot(account_id, target.name)).entries.uids_of(message_ids)}
-    for name in mailboxes:
-        if name == target.name:
-            continue
-        try:
-            source = await store.snapshot(account_id, name)
-        except MailboxNotFound:  # deleted since
-            continue
-        found = source.entries.uids_of(message_ids)
-        arriving = [uids[0] for message_id, uids in found.items() if message_id not in there]
-        repeated = {uid for uids in found.values() for uid in uids}.difference(arriving)
-        if arriving:
-            await store.move(account_id, source.mailbox.id, arriving, target.name)
-        if repeated:
-            await store.expunge(account_id, source.mailbox.id, repeated)
-        there |= found.keys()
-    return len(there)
 
 
 async def _find_target(services: Services, principal: Principal, name: str) -> Mailbox:

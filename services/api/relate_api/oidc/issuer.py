@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import structlog
 from joserfc.errors import JoseError
@@ -16,7 +17,7 @@ from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
 from relate_accounts.cache import SharedLookups
 from relate_accounts.errors import AccountsUnavailable
-from relate_outbound.client import Limits, OutboundClient, OutboundError
+from relate_outbound.client import Limits, OutboundClient, OutboundError, Response
 
 FRESH_SECONDS = 600.0
 """How long keys are used without asking again: a key that the issuer withdraws is accepted no longer than this."""
@@ -42,10 +43,18 @@ class IssuerUnavailable(AccountsUnavailable):
     """The issuer's keys could not be fetched, so that no token can be checked."""
 
 
+class Endpoints(NamedTuple):
+    """Where people sign in, and where codes are redeemed; empty for an issuer that has not named them."""
+
+    authorization: str
+    token: str
+
+
 class _Keys(NamedTuple):
     issuer: str
     keys: tuple[SigningKey, ...]
     fetched: float
+    endpoints: Endpoints
 
 
 class Issuer:
@@ -62,6 +71,22 @@ class Issuer:
     async def name(self) -> str:
         """The issuer's name, the `iss` of its tokens. Raises IssuerUnavailable."""
         return (await self._current()).issuer
+
+    async def endpoints(self) -> Endpoints:
+        """The addresses of the code flow. Raises IssuerUnavailable, also if the issuer has none."""
+        endpoints = (await self._current()).endpoints
+        if not all(endpoints):
+            raise IssuerUnavailable("the issuer names no endpoints of the code flow")
+        return endpoints
+
+    async def redeem(self, form: Mapping[str, str], credentials: Mapping[str, str]) -> Response:
+        """Send a form to the token endpoint (RFC 6749 §3.2). Raises IssuerUnavailable."""
+        fields = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json", **credentials}
+        url, content = (await self.endpoints()).token, urlencode(form).encode()
+        try:
+            return await self._client.send("POST", url, fields=fields, content=content, limits=FETCH_LIMITS)
+        except OutboundError:
+            raise IssuerUnavailable("the issuer's token endpoint is not available") from None
 
     async def key(self, key_id: str | None, key_type: str) -> SigningKey | None:
         """The key of a token, or None. A token without a key id needs an issuer with one key of its type.
@@ -105,7 +130,7 @@ class Issuer:
         except (OutboundError, ValueError) as error:
             log.warning("keys of the OpenID Connect issuer could not be fetched", error=str(error))
             return
-        self._known = _Keys(issuer, keys, self._clock())
+        self._known = _Keys(issuer, keys, self._clock(), _endpoints(document))
 
     async def _get(self, url: str) -> Mapping[str, Any]:
         """Get a JSON object. Raises OutboundError, ValueError."""
@@ -119,6 +144,11 @@ class Issuer:
         if not isinstance(document, dict):
             raise ValueError("the issuer's answer is not a JSON object")
         return document
+
+
+def _endpoints(document: Mapping[str, Any]) -> Endpoints:
+    named = (document.get(f"{name}_endpoint") for name in Endpoints._fields)
+    return Endpoints(*(url if isinstance(url, str) and url.startswith(("https:", "http:")) else "" for url in named))
 
 
 def _read_keys(document: Mapping[str, Any]) -> tuple[SigningKey, ...]:

@@ -5,6 +5,7 @@ token for any person, and this server's administrator need not trust them with t
 takes a key, which only an administrator makes.
 """
 
+import hmac
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -43,6 +44,11 @@ class OidcLogins:
         self._provision = provision
         self._now = now
 
+    @property
+    def issuer(self) -> Issuer:
+        """The issuer of the tokens."""
+        return self._issuer
+
     def is_token(self, secret: str) -> bool:
         """See `ports.TokenLogins`."""
         return tokens.is_token(secret)
@@ -60,13 +66,25 @@ class OidcLogins:
         expires = min(claims.expires, self._now() + MAX_GRANTED_SECONDS) + LEEWAY_SECONDS
         return Granted(user, None, KEY_NAME, GRANTED, cache_hit=True, expires=datetime.fromtimestamp(expires, UTC))
 
-    async def _verify(self, token: str) -> tuple[Rules, Claims]:
+    async def find_person(self, id_token: str, client_id: str, nonce: str) -> Granted | None:
+        """The login of the person that an ID token for this client names (OIDC Core §3.1.3.7); None for a disabled one.
+
+        It does not expire with the token, which only tells who has signed in. Raises TokenInvalid, IssuerUnavailable,
+        AccountsUnavailable.
+        """
+        rules, claims = await self._verify(id_token, client_id)
+        if not nonce or not hmac.compare_digest(claims.nonce.encode(), nonce.encode()):
+            raise TokenInvalid("the nonce is not that of the request")
+        user = await self._user(Identity(rules.issuer, claims.subject), claims)
+        return None if user.disabled is not None else Granted(user, None, KEY_NAME, GRANTED)
+
+    async def _verify(self, token: str, audience: str | None = None) -> tuple[Rules, Claims]:
         """Raises TokenInvalid, IssuerUnavailable."""
         header = tokens.read_header(token)
         key = await self._issuer.key(header.key_id, header.key_type)
         if key is None:
             raise TokenInvalid("no key of the issuer signs this token")
-        rules = Rules(await self._issuer.name(), self._audience)
+        rules = Rules(await self._issuer.name(), self._audience if audience is None else audience)
         return rules, tokens.verify(token, key, rules, self._now())
 
     async def _user(self, identity: Identity, claims: Claims) -> User:

@@ -63,6 +63,7 @@ class Claims(NamedTuple):
     expires: float
     address: str
     name: str
+    nonce: str
 
 
 def is_token(secret: str) -> bool:
@@ -106,7 +107,10 @@ def verify(token: str, key: SigningKey, rules: Rules, now: float) -> Claims:
     subject = claims["sub"]
     if not subject or len(subject) > MAX_SUBJECT_CHARACTERS or not subject.isprintable():
         raise TokenInvalid("the subject is not valid")
-    return Claims(subject, claims["exp"], _verified_address(claims), _name(claims))
+    nonce = claims.get("nonce")
+    return Claims(
+        subject, claims["exp"], _verified_address(claims), _name(claims), nonce if isinstance(nonce, str) else ""
+    )
 
 
 def _verified_address(claims: Mapping[str, Any]) -> str:

@@ -6,11 +6,15 @@ from uuid import uuid4
 
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import UserId
+from relate_mailstore.event_rules import of_own_message
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import Delivery, Destination
 from relate_mailstore.webhook_types import DisabledReason, Webhook
 from relate_mime.writing.system_fields import system_fields
 from relate_mime.writing.text import visible, wrap
+
+SERVICE = "api"
+"""The service's name in the event log."""
 
 SUBJECT = "A webhook of yours was disabled"
 
@@ -69,4 +73,5 @@ class Teller:
                 identifier=f"webhook-{uuid4()}",
                 now=self._clock(),
             )
-            await self._store.deliver(Delivery(notice, (Destination(webhook.account_id),)))
+            events = of_own_message(webhook.account_id, addresses[0], SERVICE, len(notice))
+            await self._store.deliver(Delivery(notice, (Destination(webhook.account_id),), events=events))

@@ -1,4 +1,4 @@
-"""Posts what webhooks are told, from the rows that wait: each webhook in order, many webhooks at a time.
+"""Posts what webhooks and push subscriptions are told, from the rows that wait: each in order, many at a time.
 
 Processes share the work by leases. A process that ends during an attempt loses its result, so that the delivery is
 attempted again, with the same id, when the lease ends.
@@ -7,7 +7,8 @@ attempted again, with the same id, when the lease ends.
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -15,15 +16,17 @@ from relate_accounts.errors import AccountsUnavailable
 from relate_api.webhooks.signing import signed_fields
 from relate_mailstore.errors import StoreError
 from relate_mailstore.ports import Webhooks
-from relate_mailstore.wakes import Wake
-from relate_mailstore.webhook_rules import MAX_ERROR_CHARACTERS, settle
-from relate_mailstore.webhook_types import ClaimedWebhook, DisabledReason, Webhook, WebhookReply
-from relate_outbound.client import Limits, OutboundClient, OutboundError
+from relate_mailstore.wakes import Alarm
+from relate_mailstore.webhook_rules import MAX_ERROR_CHARACTERS, UNNEEDED, result_of, settle
+from relate_mailstore.webhook_types import ClaimedWebhook, DisabledReason, Webhook, WebhookDelivery, WebhookReply
+from relate_outbound.client import Limits, OutboundClient, OutboundError, Response
 from relate_supervisor import Supervisor, Work
 
 MAX_ATTEMPTS_ITEMS = 20  # at the same time, in one process; each webhook has one at most
-POLL_SECONDS = 1.0  # how late an event is noticed
+STORE_RETRY_SECONDS = 1.0  # after which an unavailable database is asked again
 LIMITS = Limits(octets=16 * 1024, seconds=10.0)  # of a reply, of which only the status is used
+
+_RETRY_AFTER_DIGITS = 9
 
 _STATUS, _ATTEMPT = "http.response.status_code", "relate.webhook.attempt"  # attributes, as in the registry
 
@@ -31,6 +34,10 @@ log = structlog.get_logger(__name__)
 
 Tell = Callable[[Webhook, DisabledReason], Awaitable[None]]
 """Tells the owner of a webhook that it was disabled."""
+Request = tuple[Mapping[str, str], bytes]
+"""The fields and the content of a POST."""
+ComposePush = Callable[[Webhook, WebhookDelivery], Awaitable[Request | None]]
+"""Makes a request to a push service; None if none is needed. Raises StoreUnavailable, AccountsUnavailable."""
 
 
 class WebhookSender:
@@ -41,6 +48,7 @@ class WebhookSender:
         webhooks: Webhooks,
         client: OutboundClient,
         tell: Tell,
+        compose_push: ComposePush,
         supervisor: Supervisor,
         *,
         traceparent: Callable[[], str | None] = lambda: None,
@@ -49,72 +57,104 @@ class WebhookSender:
         self._webhooks = webhooks
         self._client = client
         self._tell = tell
+        self._compose_push = compose_push
         self._supervisor = supervisor
         self._traceparent = traceparent
         self._clock = clock
         self._attempts: set[asyncio.Task[None]] = set()
-        self._wake = Wake()
+        self.results: Counter[tuple[str, str]] = Counter()
+        """The attempts since the start, by kind (`webhook` or `push`) and result (`result_of`)."""
+        self._alarm = Alarm(webhooks.changes, clock)
 
     async def __aenter__(self) -> "WebhookSender":
-        """Start the task."""
-        self._task = self._supervisor.keep("api.webhooks", self._run)
+        """Start the tasks."""
+        self._tasks = {
+            self._supervisor.keep("api.webhooks", self._run),
+            self._supervisor.keep("api.webhook_changes", self._alarm.watch),
+        }
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop it, and the attempts that have not ended: they are repeated."""
-        tasks = {self._task, *self._attempts}
+        """Stop them, and the attempts that have not ended: they are repeated."""
+        tasks = {*self._tasks, *self._attempts}
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
 
     async def _run(self) -> None:
         while True:
+            self._alarm.reset()
             try:
-                await self._start_attempts()
+                due = await self._start_attempts()
             except StoreError as error:
                 log.warning("webhooks.failed", error=str(error))
-            await self._wake.wait_for(POLL_SECONDS)
+                due = self._clock() + STORE_RETRY_SECONDS
+            await self._alarm.wait_until(due)
 
-    async def _start_attempts(self) -> None:
+    async def _start_attempts(self) -> float | None:
+        """Attempt what is due, as far as there is room; when the next is due, if none has to end before it."""
         free = MAX_ATTEMPTS_ITEMS - len(self._attempts)
         if free <= 0:
-            return
+            return None
         with self._supervisor.tracing.poll():
             claims = await self._webhooks.claim(free)
+            due = await self._webhooks.next_due()
         for claimed in claims:
             task = asyncio.create_task(self._attempt(claimed), name="webhook")
             self._supervisor.watch("api.webhooks", task)
             self._attempts.add(task)
             task.add_done_callback(self._on_attempted)
+        return due if len(claims) < free else None
 
     def _on_attempted(self, task: asyncio.Task[None]) -> None:
         self._attempts.discard(task)
-        self._wake.set()  # the webhook may have more
+        self._alarm.ring()  # the webhook may have more
 
     async def _attempt(self, claimed: ClaimedWebhook) -> None:
         webhook, delivery, _ = claimed
-        with self._supervisor.tracing.work("api.webhooks.attempt") as span:
+        name = "api.push.attempt" if webhook.is_push else "api.webhooks.attempt"
+        with self._supervisor.tracing.work(name) as span:
             span.link(delivery.origin)
             span.set(_ATTEMPT, delivery.attempts + 1)
-            reply = await self._post(claimed, span)
-            settled = settle(delivery.attempts + 1, reply, random.random())  # noqa: S311 - jitter, no secret
             try:
-                if settled.disabled:  # first: if the process ends in between, the owner is told twice, not never
+                request = await (self._compose_push if webhook.is_push else self._compose)(webhook, delivery)
+                if request is None:
+                    await self._webhooks.settle(claimed, WebhookReply(None), UNNEEDED)
+                    return
+                reply = await self._post(webhook, request, span)
+                jitter = random.random()  # noqa: S311 - no secret
+                settled = settle(delivery.attempts + 1, reply, jitter, is_push=webhook.is_push)
+                if settled.disabled and not webhook.is_push:
+                    # First: if the process ends in between, the owner is told twice, not never.
                     await self._tell(webhook, settled.disabled)
                 await self._webhooks.settle(claimed, reply, settled)
             except (StoreError, AccountsUnavailable) as error:
                 log.warning("webhooks.failed", error=str(error))  # repeated when the lease ends
 
-    async def _post(self, claimed: ClaimedWebhook, span: Work) -> WebhookReply:
-        webhook, delivery, _ = claimed
+    async def _post(self, webhook: Webhook, request: Request, span: Work) -> WebhookReply:
+        fields, content = request
+        try:
+            response = await self._client.send(
+                "POST", webhook.settings.url, fields=fields, content=content, limits=LIMITS
+            )
+        except OutboundError as error:
+            reply = WebhookReply(None, str(error)[:MAX_ERROR_CHARACTERS])
+        else:
+            span.set(_STATUS, response.status)
+            reply = WebhookReply(response.status, retry_after=_retry_after(response))
+        kind = "push" if webhook.is_push else "webhook"
+        self.results[kind, result_of(reply, is_push=webhook.is_push)] += 1
+        return reply
+
+    async def _compose(self, webhook: Webhook, delivery: WebhookDelivery) -> Request:
+        """The request to a webhook."""
         fields = {"Content-Type": "application/json", **signed_fields(webhook, delivery, self._clock())}
         if traceparent := self._traceparent():
             fields["traceparent"] = traceparent
-        try:
-            response = await self._client.send(
-                "POST", webhook.settings.url, fields=fields, content=delivery.body.encode(), limits=LIMITS
-            )
-        except OutboundError as error:
-            return WebhookReply(None, str(error)[:MAX_ERROR_CHARACTERS])
-        span.set(_STATUS, response.status)
-        return WebhookReply(response.status)
+        return fields, delivery.body.encode()
+
+
+def _retry_after(response: Response) -> float:
+    """The seconds that a receiver asks to wait (RFC 9110 §10.2.3); 0 if none, or a date."""
+    value = response.fields.get("retry-after", "")
+    return float(value[:_RETRY_AFTER_DIGITS]) if value.isascii() and value.isdecimal() else 0.0

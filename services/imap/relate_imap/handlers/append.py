@@ -6,16 +6,17 @@ from relate_imap.handlers.copy_move import quota_of, try_create
 from relate_imap.replies import Refused, TaggedResponse, ok
 from relate_imap.selected.flags import in_mailbox_spelling
 from relate_imap.selected.sequence_set import encode_set
-from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Delivery, Destination, NewMessage, Snapshot, Uid
+from relate_mailstore.types import Appended, NewMessage, Snapshot, Uid
 
 
 async def on_append(conversation: Conversation, command: Append) -> TaggedResponse:
     """Append all messages or none. A single message shares its commit with concurrent deliveries."""
     messages = [await _incoming(conversation, command.mailbox, message) for message in command.messages]
     try:
-        appended = await _append(conversation, command.mailbox, messages)
+        appended = await conversation.context.store.append(
+            conversation.account, command.mailbox, messages, quota=quota_of(conversation)
+        )
     except MailboxNotFound:
         raise try_create() from None
     return ok("Appended", _append_uid(appended))
@@ -31,17 +32,6 @@ async def on_replace(conversation: Conversation, command: Replace) -> TaggedResp
     except MailboxNotFound:
         raise try_create() from None
     return ok("Replaced", untagged=f"* OK [{_append_uid(appended)}] Replacement\r\n".encode())
-
-
-async def _append(conversation: Conversation, mailbox: str, messages: list[NewMessage]) -> types.Appended:
-    store, account, quota = conversation.context.store, conversation.account, quota_of(conversation)
-    if len(messages) > 1:
-        return await store.append(account, mailbox, messages, quota=quota)
-    message = messages[0]
-    destination = Destination(account, mailbox, message.flags, message.keywords, quota)
-    receipt = await store.deliver(Delivery(message.raw, (destination,), message.internal_date, is_filtered=False))
-    uid_validity, uid = receipt.entered[0]
-    return types.Appended(uid_validity, (uid,))
 
 
 async def _incoming(conversation: Conversation, mailbox: str, message: AppendMessage) -> NewMessage:
@@ -78,5 +68,5 @@ def _replaced_uid(conversation: Conversation, command: Replace) -> Uid:
     return selected.entries[command.number - 1].uid
 
 
-def _append_uid(appended: types.Appended) -> str:
+def _append_uid(appended: Appended) -> str:
     return f"APPENDUID {appended.uid_validity} {encode_set(appended.uids)}"

@@ -31,8 +31,8 @@ def add_domain(
     files in Relay__KeyDirectory; run this as the user of the relay.
     """
     from relate import admin
-    from relate.dns_records import key_lines
     from relate.settings import load_command_settings
+    from relate_service.dns_records import key_lines
 
     key, is_new = asyncio.run(admin.add_domain(load_command_settings(), domain, selector, prepare=prepare))
     if as_json:

@@ -232,7 +232,8 @@ FAILED_LOGINS: tuple[Session, ...] = (fail_smtp_login, fail_pop3_login, fail_ima
 # --- clients
 
 
-def _tls() -> ssl.SSLContext:
+def unverified_tls() -> ssl.SSLContext:
+    """A client's context that accepts any certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -246,7 +247,7 @@ def _mx(endpoints: Endpoints) -> smtplib.SMTP:
 @contextmanager
 def _submission(endpoints: Endpoints) -> Iterator[smtplib.SMTP]:
     with smtplib.SMTP(*endpoints.submission, "client.example.test", timeout=RESPONSE_TIMEOUT_SECONDS) as client:
-        client.starttls(context=_tls())
+        client.starttls(context=unverified_tls())
         client.ehlo()
         yield client
 
@@ -258,12 +259,12 @@ def _begin_transaction(client: smtplib.SMTP, user: DemoUser) -> None:
 
 
 def _pop3(endpoints: Endpoints) -> poplib.POP3_SSL:
-    return poplib.POP3_SSL(*endpoints.pop3, context=_tls(), timeout=RESPONSE_TIMEOUT_SECONDS)
+    return poplib.POP3_SSL(*endpoints.pop3, context=unverified_tls(), timeout=RESPONSE_TIMEOUT_SECONDS)
 
 
 @contextmanager
 def _imap(endpoints: Endpoints, user: DemoUser) -> Iterator[imaplib.IMAP4_SSL]:
-    with imaplib.IMAP4_SSL(*endpoints.imap, ssl_context=_tls(), timeout=RESPONSE_TIMEOUT_SECONDS) as client:
+    with imaplib.IMAP4_SSL(*endpoints.imap, ssl_context=unverified_tls(), timeout=RESPONSE_TIMEOUT_SECONDS) as client:
         client.login(user.address, user.key)
         yield client
 
@@ -272,7 +273,7 @@ def _request(
     endpoints: Endpoints, user: DemoUser, method: str, path: str, body: object = None
 ) -> dict[str, list[dict[str, str]]]:
     """Send one request to the API; returns its JSON, or {"items": []} if the status is not 200."""
-    connection = http.client.HTTPSConnection(*endpoints.api, timeout=RESPONSE_TIMEOUT_SECONDS, context=_tls())
+    connection = http.client.HTTPSConnection(*endpoints.api, timeout=RESPONSE_TIMEOUT_SECONDS, context=unverified_tls())
     try:
         headers = {"Authorization": f"Bearer {user.key}", "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body)

@@ -40,7 +40,7 @@ async def run(settings: Settings, endpoints: Endpoints, rate: float) -> None:
     """Generate traffic until `endpoints.stop_requested` is set, as it is by SIGTERM and SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, endpoints.stop_requested.set)
-    async with _users_with_keys(settings) as users:
+    async with users_with_keys(settings, USER_NAMES) as users:
         await asyncio.to_thread(_Traffic(endpoints, users).generate, rate)
 
 
@@ -90,10 +90,10 @@ class _Traffic:
 
 
 @asynccontextmanager
-async def _users_with_keys(settings: Settings) -> AsyncIterator[list[DemoUser]]:
-    """The demo users with keys that are valid inside the block."""
+async def users_with_keys(settings: Settings, names: Collection[str]) -> AsyncIterator[list[DemoUser]]:
+    """The demo users of these names, with keys that are valid inside the block."""
     async with open_backend(settings) as backend:
-        users = [await _create_user(backend, f"{name}@{DOMAIN}") for name in USER_NAMES]
+        users = [await _create_user(backend, f"{name}@{DOMAIN}") for name in names]
     try:
         yield users
     finally:

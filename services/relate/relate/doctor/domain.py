@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import NamedTuple
 
-from relate.dns_records import SPF_OF_NONE, dmarc, dmarc_name, mx_line, spf, sts_name, txt_line
 from relate.doctor.findings import Finding, error, listed, ok, warning
 from relate.doctor.server import AGAIN, Names, Sources, name_addresses
 from relate.doctor.spf import Result, evaluate, spf_records
@@ -13,6 +12,7 @@ from relate_accounts.types import DomainKey
 from relate_relay.routing.mta_sts import find_id
 from relate_relay.routing.names import IPAddress, parse_address
 from relate_relay.routing.ports import Dns, DnsError, DnsFault, DnsPermanent
+from relate_service.dns_records import SPF_OF_NONE, dmarc, dmarc_name, mx_line, spf, sts_name, txt_line
 
 DKIM_VERSION = "DKIM1"
 STS_VERSION = "v=STSv1"

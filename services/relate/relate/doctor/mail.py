@@ -12,7 +12,6 @@ from typing import NamedTuple
 import dns.resolver
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate.dns_records import serves_web
 from relate.doctor.domain import Sending, check_domain, check_mx
 from relate.doctor.findings import Finding, error, listed, ok, warning
 from relate.doctor.keys import check_keys
@@ -39,6 +38,7 @@ from relate_relay.attempt.connector import Options
 from relate_relay.routing.ports import Dns, DnsError, DnsFault
 from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_service.config import RelaySettings
+from relate_service.dns_records import serves_web
 from relate_wire.published import endpoint
 
 QUESTION_SECONDS = 5.0

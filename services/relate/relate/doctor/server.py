@@ -6,11 +6,11 @@ import socket
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from relate.dns_records import address_line, ptr_line
 from relate.doctor.findings import Finding, error, listed, ok, warning
 from relate_outbound.addresses import is_global
 from relate_relay.routing.names import IPAddress, to_ascii
 from relate_relay.routing.ports import Dns, DnsError, DnsPermanent
+from relate_service.dns_records import address_line, ptr_line
 
 # Addresses of the DNS's root server A, which exist as long as the DNS does. Nothing is sent to them.
 _DISTANT = ((socket.AF_INET, "198.41.0.4"), (socket.AF_INET6, "2001:503:ba3e::2:30"))

@@ -4,7 +4,6 @@ A selector names a pair of keys: RSA always, because not all receivers verify Ed
 the DNS has one record (RFC 6376 §3.6.2.2), so that the Ed25519 key has a selector of its own, which is derived.
 """
 
-import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 
@@ -19,12 +18,7 @@ MIN_RSA_BITS = 1_024
 MAX_RSA_BITS = 4_096
 """RFC 8301 §3.2: new keys should have 2,048 bits, 1,024 are still valid, and verifiers must take up to 4,096."""
 
-MAX_STRING_OCTETS = 255
-"""Octets of one string of a TXT record (RFC 1035 §3.3.14)."""
-
 ED25519_SUFFIX = "-ed25519"
-
-_QUOTED, _ESCAPE = re.compile(r'["\\]'), r"\\\g<0>"  # RFC 1035 §5.1
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
@@ -77,9 +71,3 @@ def public_record(key: SigningKey) -> str:
     else:
         name, octets = "ed25519", key.private.public_key().public_bytes_raw()
     return f"v=DKIM1; k={name}; p={b64encode(octets).decode()}"
-
-
-def zone_strings(record: str) -> str:
-    """The value of a TXT record as in a zone file: quoted strings of at most MAX_STRING_OCTETS (RFC 1035 §5.1)."""
-    strings = (record[start : start + MAX_STRING_OCTETS] for start in range(0, len(record), MAX_STRING_OCTETS))
-    return " ".join(f'"{_QUOTED.sub(_ESCAPE, string)}"' for string in strings)

@@ -18,6 +18,7 @@ import structlog
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import Claimed
+from relate_mailstore.wakes import Alarm
 from relate_relay.attempt.sender import Sender
 from relate_relay.queue.attempter import Attempter
 from relate_relay.queue.connections import DESTINATION_RECIPIENTS, Connections, Group
@@ -54,13 +55,13 @@ class Runner:
         self._destinations = destinations
         self._rules = rules
         self._supervisor = supervisor
-        self._woken = asyncio.Event()
-        self._connections = Connections(destinations, make_sender, attempter.attempt, self._woken.set, supervisor)
+        self._alarm = Alarm(queue.changes, rules.now)
+        self._connections = Connections(destinations, make_sender, attempter.attempt, self._alarm.ring, supervisor)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Run until `stopping` is set; then end within GRACE_SECONDS."""
         tasks = [
-            self._supervisor.keep("relay.changes", self._watch),
+            self._supervisor.keep("relay.changes", self._alarm.watch),
             self._supervisor.keep("relay.beat", self._beat),
             asyncio.create_task(self._wake_at(stopping)),
         ]
@@ -81,15 +82,9 @@ class Runner:
         except StoreUnavailable:
             log.warning("leases not given back", hint="another relay, or the next start, ends them")
 
-    async def _watch(self) -> None:
-        """Wake the runner at changes of the queue, of any process."""
-        async with self._queue.changes() as changes:
-            async for _ in changes:
-                self._woken.set()
-
     async def _wake_at(self, stopping: asyncio.Event) -> None:
         await stopping.wait()
-        self._woken.set()
+        self._alarm.ring()
 
     async def _beat(self) -> None:
         """Show that this runner lives, and end the leases of those that do not."""
@@ -106,17 +101,14 @@ class Runner:
 
     async def _claim_or_wait(self) -> None:
         """Claim what is due, then wait until more may be, and not longer than until the next is due."""
-        self._woken.clear()
+        self._alarm.reset()
         claimed_at = time.monotonic()
         try:
             await self._claim()
             due = await self._next_due()
         except StoreUnavailable:
             due = self._rules.now() + STORE_RETRY_SECONDS
-        delay = None if due is None else max(0.0, due - self._rules.now())
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._woken.wait()
+        await self._alarm.wait_until(due)
         # Under load what arrives meanwhile is claimed together; a message that comes alone is claimed at once.
         await asyncio.sleep(max(0.0, claimed_at + CLAIM_PAUSE_SECONDS - time.monotonic()))
 

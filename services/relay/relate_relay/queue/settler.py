@@ -7,12 +7,13 @@ from uuid import uuid4
 import structlog
 
 from relate_mailstore.errors import StoreError, StoreUnavailable
+from relate_mailstore.event_rules import of_own_message
 from relate_mailstore.event_types import Event
 from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import Claimed
 from relate_mailstore.types import Delivery, Destination
 from relate_relay.attempt.sender import Result
-from relate_relay.queue.events import Attempted, events_of
+from relate_relay.queue.events import SERVICE, Attempted, events_of
 from relate_relay.queue.rules import Rules
 from relate_relay.queue.settlement import Moment, Settled, settle
 from relate_relay.reports.report import make_report
@@ -86,7 +87,10 @@ class Settler:
         except Exception as error:  # noqa: BLE001 - reported
             self._supervisor.report("relay.connection", error)
             return []
-        return [] if report is None else [Delivery(report, (Destination(first.account_id),))]
+        if report is None:
+            return []
+        events = of_own_message(first.account_id, first.sender, SERVICE, len(report))
+        return [Delivery(report, (Destination(first.account_id),), events=events)]
 
     def _due(self, first: Claimed, raw: bytes, told: Sequence[DeliveryResult]) -> bytes | None:
         """In a thread, because a message may have a header of megabytes."""

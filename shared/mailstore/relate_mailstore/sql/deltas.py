@@ -98,13 +98,23 @@ class MailboxDelta:
         )
 
 
+class Announced(NamedTuple):
+    """What `EventWriter.add` has stored that others wait for: notices of outcomes, and deliveries to webhooks."""
+
+    outcomes: Sequence[MailboxNotice] = ()
+    has_deliveries: bool = False
+
+
+NOTHING_ANNOUNCED = Announced()
+
+
 @dataclass(frozen=True, slots=True)
 class Committed(Generic[T]):
     """The result of a transaction: a value for its caller, and what it changed.
 
     There is one delta per changed mailbox. Removed messages are those of which their account has no entry left; all
     are of one account, that of the first delta, and so are moved ones. `queue_changed` means that recipients of the
-    queue became due, or that when they are due has changed. `outcomes` are the notices of `EventWriter.add`.
+    queue became due, or that when they are due has changed. `announced` is from `EventWriter.add`.
     """
 
     value: T
@@ -112,12 +122,12 @@ class Committed(Generic[T]):
     removed_messages: Collection[MessageId] = ()
     queue_changed: bool = False
     move: Move | None = None
-    outcomes: Sequence[MailboxNotice] = ()
+    announced: Announced = NOTHING_ANNOUNCED
 
     @property
     def notices(self) -> Sequence[MailboxNotice]:
         """The notices for other sessions and processes."""
-        return [*(delta.notice for delta in self.deltas), *self.outcomes]
+        return [*(delta.notice for delta in self.deltas), *self.announced.outcomes]
 
     @property
     def removal(self) -> Removal | None:

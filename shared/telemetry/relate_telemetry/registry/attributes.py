@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from relate_supervisor import TaskName
-from relate_telemetry import relay_names
+from relate_telemetry import api_names, relay_names
 from relate_telemetry.names import (
     ABANDONED,
     CACHE_NAME,
@@ -12,6 +12,7 @@ from relate_telemetry.names import (
     CLIENT_WAIT,
     COMMAND,
     GROUP_COMMIT_WAIT,
+    INJECTED_FAULT,
     LIVE_EVENTS,
     OUTCOME,
     REASON,
@@ -101,6 +102,11 @@ DROP_REASON_VALUES = {
     "rejected": "the endpoint accepted the request without them",
     "refused": "the endpoint accepts no such signal",
     "shutdown": "the process ended before they were exported",
+}
+INJECTED_FAULT_VALUES = {
+    "delay": "the command was executed after a delay",
+    "reply": "the command was not executed, and another reply was sent",
+    "disconnect": "the connection was aborted before the reply",
 }
 CACHE_NAMES = (
     "blobs",
@@ -239,9 +245,19 @@ _RELAY = (
     ),
 )
 
+_WEBHOOKS = (
+    Attribute(api_names.WEBHOOK_KIND, "string", "What events are delivered to.", values=api_names.WEBHOOK_KINDS),
+    Attribute(
+        api_names.WEBHOOK_RESULT, "string", "The result of an attempt to deliver.", values=api_names.WEBHOOK_RESULTS
+    ),
+)
+
 _COMMON = (
     Attribute(CLIENT_WAIT, "double", "Seconds of a command that were spent waiting for the client.", (0.25,)),
-    Attribute(WEBHOOK_ATTEMPT, "int", "The number of an attempt to deliver an event to a webhook.", (1,)),
+    Attribute(
+        INJECTED_FAULT, "string", "The fault that was injected, in the developers' mode.", values=INJECTED_FAULT_VALUES
+    ),
+    Attribute(WEBHOOK_ATTEMPT, "int", "The number of an attempt to deliver an event to a webhook or a browser.", (1,)),
     Attribute(LIVE_EVENTS, "int", "Events that were written to a client.", (1,)),
     Attribute(GROUP_COMMIT_WAIT, "double", "Seconds until a new message's transaction began.", (0.002,)),
     Attribute(USER, "string", "A user's address, as `Otel__UserNames` prescribes.", ("alice@example.org",)),
@@ -307,7 +323,7 @@ ATTRIBUTE_GROUPS = (
     AttributeGroup("smtp", "Attributes of SMTP.", _of_commands("smtp") + _of_logins("smtp")),
     AttributeGroup("pop3", "Attributes of POP3.", _of_commands("pop3") + _of_logins("pop3")),
     AttributeGroup("imap", "Attributes of IMAP.", _of_commands("imap") + _of_logins("imap") + _SELECT),
-    AttributeGroup("api", "Attributes of the API.", _of_logins("api")),
+    AttributeGroup("api", "Attributes of the API.", _of_logins("api") + _WEBHOOKS),
     AttributeGroup(
         "mailstore", "Attributes of the mail store's operations: ids, counts and octets, never mail.", _STORE
     ),

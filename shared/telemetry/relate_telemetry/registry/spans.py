@@ -7,6 +7,7 @@ from relate_telemetry import relay_names
 from relate_telemetry.names import (
     CLIENT_WAIT,
     GROUP_COMMIT_WAIT,
+    INJECTED_FAULT,
     LIVE_EVENTS,
     RELAY_DESTINATION,
     RELAY_FAILURE,
@@ -321,6 +322,14 @@ LIVE = (
         "None. It links to the event.",
         (WEBHOOK_ATTEMPT, "http.response.status_code", *FAILURE),
     ),
+    SpanType(
+        "api.push.attempt",
+        "api.push.attempt",
+        "internal",
+        "An attempt to hand a message for a browser to its push service.",
+        "None. It links to the event.",
+        (WEBHOOK_ATTEMPT, "http.response.status_code", *FAILURE),
+    ),
 )
 
 BACKGROUND_WORK: Mapping[str, str] = {
@@ -338,6 +347,7 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "accounts.last_used": "Writes the times at which keys were last used.",
     "service.housekeeping.elect": "Chooses the process that collects garbage.",
     "service.housekeeping.collect": "Deletes messages that no mailbox holds.",
+    "relate.dev.prepare": "Checks the users, and makes the administrator's key, at the start of the developers' mode.",
     "relate.first_run": "Looks whether there are users, at the start of the embedded edition.",
 }
 
@@ -398,6 +408,7 @@ def _command(protocol: ProtocolName, placement: Placement) -> SpanType:
             keys.octets_received,
             keys.octets_sent,
             CLIENT_WAIT,
+            INJECTED_FAULT,
             *FAILURE,
         ),
     )

@@ -5,14 +5,16 @@ from typing import Any
 import httpx
 import pytest
 
+from relate_api.compose import pending
 from relate_api.compose.once import FIELD
-from relate_mailstore.types import AccountId, Flag
+from relate_mailstore.types import AccountId, Flag, NewMessage
 from tests.support.factories import UNKNOWN_MESSAGE, delivery
 from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import create_api, create_client, expect_problem
 from tests.unit.api.compose.test_sending import only, raw_of
 
 DRAFTS = "/api/drafts"
+FIELD_OF_ANSWER = pending.FIELD.encode()
 HELLO = {"to": [{"address": "bob@example.net"}], "subject": "Hello", "textBody": "A text.\n"}
 
 
@@ -95,6 +97,7 @@ async def test_a_message_that_is_no_draft_or_anothers_is_not_found(
         foreign = await create(other)
     received = str((await world.store.deliver(delivery(alice))).message_id)
     for email in (foreign, received, str(UNKNOWN_MESSAGE)):
+        expect_problem(await client.get(f"{DRAFTS}/{email}"), 404)
         expect_problem(await client.put(f"{DRAFTS}/{email}", json=HELLO), 404)
         expect_problem(await client.delete(f"{DRAFTS}/{email}"), 404)
         expect_problem(await client.post(f"{DRAFTS}/{email}/send"), 404)
@@ -119,3 +122,54 @@ async def test_the_mailbox_for_drafts_may_have_another_name(
     assert len(await raw_of(world, alice, "Sent")) == 1
     assert (await world.store.mailbox(alice, "Sent")).special_use == "\\Sent"
     expect_problem(await client.get(DRAFTS, params={"cursor": "x"}), 422)
+
+
+async def test_a_draft_is_shown_with_its_text_and_its_blind_copies(client: httpx.AsyncClient) -> None:
+    draft = await create(client, bcc=[{"address": "carol@example.net"}])
+    shown = (await client.get(f"{DRAFTS}/{draft}")).json()
+    assert (shown["id"], shown["subject"], shown["textBody"]) == (draft, "Hello", "A text.\r\n")
+    assert [each["address"] for each in shown["recipients"] if each["type"] == "Bcc"] == ["carol@example.net"]
+
+
+@pytest.mark.parametrize(
+    ("named", "marked"),
+    [("replyToEmailId", (Flag.ANSWERED, ())), ("forwardEmailId", (Flag(0), ("$Forwarded",)))],
+)
+async def test_the_message_that_a_draft_answers_is_marked_when_the_draft_is_sent(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, named: str, marked: object
+) -> None:
+    received = str((await world.store.deliver(delivery(alice))).message_id)
+    first = await create(client, **{named: received})
+    (entry,) = (await world.store.snapshot(alice)).entries
+    assert (entry.flags, entry.keywords) == (Flag(0), ())
+    draft = (await client.put(f"{DRAFTS}/{first}", json={**HELLO, named: received})).json()["id"]
+    assert (await client.post(f"{DRAFTS}/{draft}/send")).status_code == 201
+    (entry,) = (await world.store.snapshot(alice)).entries
+    assert (entry.flags, entry.keywords) == marked
+    (sent,) = await raw_of(world, alice, "Sent")  # as bob got it
+    assert FIELD_OF_ANSWER.lower() not in sent.lower()
+
+
+async def test_a_draft_is_sent_although_the_message_that_it_answers_was_deleted(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
+) -> None:
+    received = str((await world.store.deliver(delivery(alice))).message_id)
+    draft = await create(client, replyToEmailId=received)
+    assert (await client.delete(f"/api/emails/{received}")).status_code == 204
+    assert (await client.post(f"{DRAFTS}/{draft}/send")).status_code == 201
+    assert len(await raw_of(world, bob)) == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["reply", "reply x", "eat 0af7651916cd43dd8448eb211c80319c", f"reply {UNKNOWN_MESSAGE}"]
+)
+async def test_a_field_that_names_no_message_changes_nothing(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient, value: str
+) -> None:
+    raw = f"{pending.FIELD}: {value}\r\nFrom: alice@example.org\r\nTo: bob@example.net\r\n\r\ntext\r\n".encode()
+    await world.store.provision(alice)
+    await world.store.append(alice, "Drafts", [NewMessage(raw, Flag.DRAFT)])
+    (draft,) = (await client.get(DRAFTS)).json()["items"]
+    assert (await client.post(f"{DRAFTS}/{draft['id']}/send")).status_code == 201
+    (sent,) = await raw_of(world, bob)
+    assert FIELD_OF_ANSWER not in sent

@@ -62,10 +62,10 @@ async def test_search_texts_of_another_process_count_as_no_notice(
     await store.deliver(delivery(alice))
     await store.snapshot(alice)
     async with opened(database_url) as (_, other):
-        before = store._upkeep._notice_count()
-        assert await other._texts.make_some(10) == 1
+        before = store._parts.upkeep._notice_count()
+        assert await other._reading.texts.make_some(10) == 1
         await store.snapshot(alice)
-        assert store._upkeep._notice_count() == before
+        assert store._parts.upkeep._notice_count() == before
 
 
 async def test_all_batches_run_while_the_machine_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:

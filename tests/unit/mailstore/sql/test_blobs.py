@@ -107,7 +107,7 @@ async def test_next_messages_are_prefetched_once_in_the_background(
         opened = await asyncio.gather(store.open_all(alice, ids), store.open(alice, ids[2]))
     assert [await raw.read() for raw in opened[0] if raw] == [b"0", b"1", b"2"]
     assert len(statements) == 1
-    assert store._blobs._prefetching == {}
+    assert store._reading.blobs._prefetching == {}
 
 
 async def test_messages_per_prefetch_are_bounded(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
@@ -127,7 +127,7 @@ async def test_concurrent_prefetches_are_bounded(
     await store.open(alice, ids[0])
     await store.open(alice, ids[0], ids[1:2])
     await store.open(alice, ids[0], ids[2:])
-    assert len(store._blobs._prefetching) == 1
+    assert len(store._reading.blobs._prefetching) == 1
     assert [await (await store.open(alice, message_id)).read() for message_id in ids] == [b"0", b"1", b"2"]
 
 
@@ -136,7 +136,7 @@ async def test_store_closes_after_its_prefetches(engine: AsyncEngine, alice: Acc
         ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
         await store.open(alice, ids[0])
         await store.open(alice, ids[0], ids[1:])
-        (prefetch,) = store._blobs._prefetches
+        (prefetch,) = store._reading.blobs._prefetches
     assert len(prefetch.result()) == 2
 
 
@@ -150,7 +150,7 @@ async def test_store_cancels_a_prefetch_that_does_not_end(
         with monkeypatch.context() as patched:
             patched.setattr(store._database, "fetch", lambda *_: asyncio.get_running_loop().create_future())
             await store.open(alice, ids[0], ids[1:])
-            (prefetch,) = store._blobs._prefetches
+            (prefetch,) = store._reading.blobs._prefetches
             await asyncio.sleep(0)
     assert prefetch.cancelled()
 
@@ -223,9 +223,9 @@ async def test_failed_prefetch_is_logged_and_the_message_is_fetched_again(
     first, second = [await store_message(store, alice, raw) for raw in (b"first", b"second")]
     await store.open(alice, first)
     with monkeypatch.context() as patch, capture_logs() as logs:
-        patch.setattr(store._blobs, "_fetch", AsyncMock(side_effect=ValueError("a bug")))
+        patch.setattr(store._reading.blobs, "_fetch", AsyncMock(side_effect=ValueError("a bug")))
         await store.open(alice, first, [second])
-        await asyncio.wait(store._blobs._prefetches)
+        await asyncio.wait(store._reading.blobs._prefetches)
         await asyncio.sleep(0)
     assert [entry["task"] for entry in logs] == ["mailstore.prefetch"]
     assert await (await store.open(alice, second)).read() == b"second"

@@ -12,6 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.errors import StoreFull
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve, create_reserve
+from relate_mailstore.sql.store import open_store
+from relate_mailstore.types import AccountId
+from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import opened_engine
 
 PLENTY_OCTETS = FREE_SPACE_FACTOR * RESERVED_OCTETS
@@ -120,3 +123,12 @@ async def test_without_the_file_transactions_are_not_limited(
         more_pages, log = await Database(engine).transact(limits)
     assert more_pages > 0
     assert log != 256
+
+
+async def test_no_search_text_is_made_in_advance_with_the_last_space(sqlite_url: str, free: PropertyMock) -> None:
+    async with opened_engine(sqlite_url) as engine, open_store(engine) as store:
+        await store.deliver(delivery(AccountId(1)))
+        free.return_value = 2 * RESERVED_OCTETS - 1
+        assert await store._parts.make_texts(50) == 0
+        free.return_value = 2 * RESERVED_OCTETS
+        assert await store._parts.make_texts(50) == 1

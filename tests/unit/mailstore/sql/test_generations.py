@@ -19,7 +19,7 @@ async def fill(store: SqlMailStore, account: AccountId, messages: int = 3) -> li
     """Messages that are cached, under a generation that has read the counts."""
     ids = [(await store.deliver(delivery(account))).message_id for _ in range(messages)]
     await read(store, account, ids)
-    if generation := store._generations.current(account):
+    if generation := store._reading.generations.current(account):
         generation.epoch = None
     await read(store, account, ids)
     await read(store, account, ids)
@@ -39,7 +39,7 @@ async def test_change_by_another_process_costs_one_query_and_evicts_nothing(sqli
         inbox = await other.mailbox(alice)
         await other.set_flags(alice, inbox.id, uids(1, 2, 3), FlagChange(Flag.SEEN))
         await other.deliver(delivery(alice))
-        store._notices.epoch()
+        store._parts.backend.notices.epoch()
         with Statements(engine) as statements:
             assert await read(store, alice, ids) == [True] * 3
         assert len(statements) == 1
@@ -51,10 +51,10 @@ async def test_own_removals_evict_only_the_removed_messages(
 ) -> None:
     ids = await fill(store, alice)
     await store.delete_message(alice, ids[1])
-    store._notices.epoch()
-    generation = store._generations.current(alice)
+    store._parts.backend.notices.epoch()
+    generation = store._reading.generations.current(alice)
     assert await read(store, alice, ids) == [True, False, True]
-    assert store._generations.current(alice) is generation
+    assert store._reading.generations.current(alice) is generation
 
 
 async def test_own_removals_do_not_hide_those_of_another_process(sqlite_url: str, alice: AccountId) -> None:
@@ -62,7 +62,7 @@ async def test_own_removals_do_not_hide_those_of_another_process(sqlite_url: str
         ids = await fill(store, alice)
         await other.delete_message(alice, ids[0])
         await store.delete_message(alice, ids[1])
-        store._notices.epoch()
+        store._parts.backend.notices.epoch()
         assert await read(store, alice, ids) == [False, False, True]
 
 
@@ -70,7 +70,7 @@ async def test_own_removals_do_not_hide_those_of_another_process(sqlite_url: str
 async def test_removal_while_listen_is_down_is_seen_at_once_and_later(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store), opened(postgres_url) as (_, other):
         ids = await fill(store, alice)
-        assert store._side is not None
+        assert store._parts.backend.side is not None
         reconnected = asyncio.Event()
 
         async def connected(connection: object) -> None:
@@ -78,11 +78,11 @@ async def test_removal_while_listen_is_down_is_seen_at_once_and_later(postgres_u
             reconnected.set()
 
         restored = asyncio.Event()
-        store._side.on_connect(connected)
-        assert store._side._connection is not None
-        store._side._connection.terminate()
+        store._parts.backend.side.on_connect(connected)
+        assert store._parts.backend.side._connection is not None
+        store._parts.backend.side._connection.terminate()
         await asyncio.sleep(0)
-        assert not store._side.up
+        assert not store._parts.backend.side.up
         await other.delete_message(alice, ids[0])
         assert await read(store, alice, ids) == [False, True, True]
         with pytest.raises(MessageNotFound):
@@ -101,9 +101,9 @@ async def test_mailbox_created_and_deleted_since_the_last_query_is_noticed(postg
         await store.create_mailbox(alice, "New")
         ids += [(await store.deliver(delivery(Destination(alice, "New")))).message_id]
         assert await read(store, alice, ids) == [True] * 4
-        assert store._side is not None
-        assert store._side._connection is not None
-        store._side._connection.terminate()
+        assert store._parts.backend.side is not None
+        assert store._parts.backend.side._connection is not None
+        store._parts.backend.side._connection.terminate()
         await asyncio.sleep(0)
         await other.delete_mailbox(alice, "New")
         assert await read(store, alice, ids) == [True] * 3 + [False]
@@ -113,8 +113,8 @@ async def test_mailbox_created_and_deleted_since_the_last_query_is_noticed(postg
 async def test_query_confirms_the_generation_while_listen_is_down(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (engine, store):
         ids = await fill(store, alice, 30)
-        assert store._side is not None
-        store._side._lost.set()
+        assert store._parts.backend.side is not None
+        store._parts.backend.side._lost.set()
         with Statements(engine) as statements:
             opened_ = await store.open_all(alice, ids)
         assert None not in opened_
@@ -127,5 +127,5 @@ async def test_generation_of_the_least_recently_used_account_is_evicted(
     store.caches["generations"].limit_octets = GENERATION_OCTETS + 9 * COUNT_OCTETS
     ids = await fill(store, alice)
     await fill(store, bob)
-    assert store._generations.current(alice) is None
+    assert store._reading.generations.current(alice) is None
     assert await read(store, alice, ids) == [True] * 3

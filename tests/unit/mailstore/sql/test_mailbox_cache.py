@@ -125,7 +125,7 @@ async def test_own_commits_are_applied_without_reading_entries(
     with Statements(engine) as statements:
         refreshed = await store.refresh(snapshot)
     assert not any("entries" in statement for statement in statements)
-    await store._snapshots.clear()
+    await store._reading.snapshots.clear()
     assert refreshed == await store.snapshot(alice)
     assert [(entry.uid, entry.flags) for entry in refreshed.entries] == [(2, 1), (5, 0), (6, 1), (7, 4)]
 
@@ -168,7 +168,7 @@ async def not_listening() -> bool:
 async def test_mailbox_is_queried_while_the_process_does_not_listen(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store._snapshots, "_catch_up", not_listening)
+    monkeypatch.setattr(store._reading.snapshots, "_catch_up", not_listening)
     await store.deliver(delivery(Destination(alice, "Sent")))
     before = await store.snapshot(alice, "Sent")
     async with engine.begin() as connection:
@@ -183,7 +183,7 @@ async def test_restored_backup_is_read_anew(
     for _ in range(3):
         await store.deliver(delivery(alice))
     await store.snapshot(alice)
-    monkeypatch.setattr(store._snapshots, "_catch_up", not_listening)
+    monkeypatch.setattr(store._reading.snapshots, "_catch_up", not_listening)
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM entries WHERE uid > 1"))
         await connection.execute(
@@ -207,7 +207,7 @@ async def test_least_recently_used_mailbox_is_evicted(
     with Statements(engine) as statements:
         assert len((await store.snapshot(alice, "Sent")).entries) == 1
     assert len(statements) == 2
-    assert len(store._snapshots._ids) == len(cache) == 2
+    assert len(store._reading.snapshots._ids) == len(cache) == 2
 
 
 async def test_evicted_mailbox_is_shared_while_a_session_has_it(
@@ -260,7 +260,7 @@ async def test_changes_between_the_pieces_of_a_first_load_are_seen(
         for _ in range(6):
             await other.deliver(delivery(alice))
         inbox = await other.mailbox(alice)
-        fetch = store._snapshots._database.fetch
+        fetch = store._reading.snapshots._database.fetch
 
         async def change_then_fetch(statement: Executable, parameters: Parameters) -> Sequence[Any]:
             if statement is mailbox_cache._PIECE and parameters["last_uid"] == 2:
@@ -269,7 +269,7 @@ async def test_changes_between_the_pieces_of_a_first_load_are_seen(
                 await other.deliver(delivery(alice))
             return await fetch(statement, parameters)
 
-        monkeypatch.setattr(store._snapshots._database, "fetch", change_then_fetch)
+        monkeypatch.setattr(store._reading.snapshots._database, "fetch", change_then_fetch)
         snapshot = await store.snapshot(alice)
         assert [(entry.uid, entry.flags) for entry in snapshot.entries] == [(1, 1), (3, 0), (4, 0), (6, 1), (7, 0)]
         assert_consistent(snapshot)
@@ -343,7 +343,8 @@ async def test_mailbox_that_outgrows_the_cache_is_read_by_each_lookup(
     assert [entry.flags for entry in after.entries] == [1, 0]
     assert await store.snapshot(alice) == after
     assert (await store.mailbox(alice)).messages == 2
-    assert (store._snapshots._ids, len(store.caches["mailboxes"]), len(store.caches["pending_deltas"])) == ({}, 0, 0)
+    assert store._reading.snapshots._ids == {}
+    assert len(store.caches["mailboxes"]) == len(store.caches["pending_deltas"]) == 0
 
 
 async def test_unchanged_mailbox_is_refreshed_without_a_query(
@@ -362,9 +363,9 @@ async def test_mailbox_is_refreshed_by_a_query_while_listen_is_down(postgres_url
     async with opened(postgres_url) as (engine, store), opened(postgres_url) as (_, other):
         await store.deliver(delivery(alice))
         snapshot = await store.refresh(await store.snapshot(alice))
-        assert store._side is not None
-        assert store._side._connection is not None
-        store._side._connection.terminate()
+        assert store._parts.backend.side is not None
+        assert store._parts.backend.side._connection is not None
+        store._parts.backend.side._connection.terminate()
         await asyncio.sleep(0)
         await other.deliver(delivery(alice))
         with Statements(engine) as statements:
@@ -420,5 +421,5 @@ async def test_snapshots_are_consistent_and_never_go_back_while_others_write(
             modseqs = [snapshot.mailbox.highest_modseq for snapshot in seen]
             assert modseqs == sorted(modseqs)
         assert await store.snapshot(alice) == await other.snapshot(alice)
-        await store._snapshots.clear()
+        await store._reading.snapshots.clear()
         assert await store.snapshot(alice) == await other.snapshot(alice)

@@ -187,7 +187,7 @@ async def test_a_failed_look_up_is_retried(
     async with opened(database_url) as (_, store):
         await store.deliver(delivery(alice))
         async with opened(database_url) as (_, other), other.listen(alice) as notices:
-            receiver: Any = other._notices
+            receiver: Any = other._parts.backend.notices
             with capture_logs() as logs:
                 for module in (postgres, sqlite):
                     monkeypatch.setattr(module, "look_up", fail_twice)

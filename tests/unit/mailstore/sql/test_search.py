@@ -77,10 +77,10 @@ async def test_repeated_search_compares_only_messages_that_arrived_since(
     assert not statements
     last = await store.deliver(delivery(alice, raw=simple(body="needle 3")))
     inbox = await store.snapshot(alice)
-    await store._texts.make_some(50)
+    await store._reading.texts.make_some(50)
     extracted: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store._texts, "make_for", lambda account, wanted: _record(extracted, *wanted))
+        patch.setattr(store._reading.texts, "make_for", lambda account, wanted: _record(extracted, *wanted))
         assert await store.containing(inbox, "needle", TextPart.BODY) == {1, 2, 3, 4}
     assert extracted == [last.message_id]
 

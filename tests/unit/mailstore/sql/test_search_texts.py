@@ -45,7 +45,7 @@ async def make_outdated(engine: AsyncEngine) -> None:
 async def old_mail(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> SqlMailStore:
     await store.deliver(delivery(alice, raw=simple("Wide", to="Team: bob@x;", body="Ｔｅｘｔ " + "x" * 3_000)))
     await store.deliver(delivery(alice, raw=simple("Wide", body="other")))
-    await store._texts.make_some(50)
+    await store._reading.texts.make_some(50)
     await make_outdated(engine)
     return store
 
@@ -67,7 +67,7 @@ async def test_list_recomputes_outdated_searches_before_the_texts(
     assert await rows(engine, "SELECT count(*) FROM untexted WHERE outdated") == [(0,)]
     assert await rows(engine, "SELECT count(*) FROM untexted") == [(2,)]
     with pytest.MonkeyPatch.context() as patch:  # no second query
-        patch.setattr(old_mail._texts, "_batches", None)
+        patch.setattr(old_mail._reading.texts, "_batches", None)
         assert len((await old_mail.find(alice, MessageQuery(text="team"))).items) == 1
 
 
@@ -76,8 +76,8 @@ async def test_background_work_extracts_outdated_texts_again(
 ) -> None:
     index = "SELECT id, envelope, bodystructure, preview FROM messages ORDER BY id"
     before = await rows(engine, index)
-    assert await old_mail._texts.make_some(50) == 2
-    assert await old_mail._texts.make_some(50) == 0
+    assert await old_mail._reading.texts.make_some(50) == 2
+    assert await old_mail._reading.texts.make_some(50) == 0
     assert await rows(engine, index) == before
     assert len((await old_mail.find(alice, MessageQuery(text="wide"))).items) == 2
     assert await old_mail.containing(await old_mail.snapshot(alice), "text", BODY) == {1}
@@ -86,10 +86,10 @@ async def test_background_work_extracts_outdated_texts_again(
 
 async def test_unchanged_text_is_not_written_again(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
-    await store._texts.make_some(50)
+    await store._reading.texts.make_some(50)
     before = await rows(engine, "SELECT id FROM texts")
     await rows(engine, MARK_ALL)
-    assert await store._texts.make_some(50) == 1
+    assert await store._reading.texts.make_some(50) == 1
     assert await rows(engine, "SELECT id FROM texts") == before
 
 
@@ -107,7 +107,7 @@ async def test_failed_message_is_marked_and_others_are_found(
     inbox = await store.snapshot(alice)
     with capture_logs() as logs:
         assert await store.containing(inbox, "needle", BODY) == {1, 3}
-        assert await store._texts.make_some(50) == 0
+        assert await store._reading.texts.make_some(50) == 0
         assert await store.containing(inbox, "nothing", BODY) == set()
     (log,) = [log for log in logs if log["event"] == "text.failed"]
     assert (log["reason"], "in extract" in log["trace"], "needle" in str(log)) == ("ValueError", True, False)
@@ -120,9 +120,9 @@ async def test_background_work_continues_after_a_failed_message(
     await store.deliver(delivery(alice))
     with monkeypatch.context() as patch:
         patch.setattr(sql_texts, "message_text", None)
-        assert await store._texts.make_some(50) == 1
+        assert await store._reading.texts.make_some(50) == 1
     await store.deliver(delivery(alice, raw=simple(body="needle")))
-    assert await store._texts.make_some(50) == 1
+    assert await store._reading.texts.make_some(50) == 1
     assert await store.containing(await store.snapshot(alice), "needle", BODY) == {2}
 
 
@@ -145,7 +145,7 @@ async def test_text_of_a_large_message_equals_that_of_the_whole(
     raw = large(700, "Grüße " * 60)
     assert len(raw) > SMALL_OCTETS
     await store.deliver(delivery(alice, raw=raw))
-    await store._texts.make_some(50)
+    await store._reading.texts.make_some(50)
     expected = message_text(raw, index_message(raw).parts)
     assert await rows(engine, "SELECT text, body FROM texts") == [
         (f"{expected.body}\n{expected.header}", len(expected.body))
@@ -167,7 +167,7 @@ async def test_parts_beyond_the_text_limit_are_not_read(
 
     monkeypatch.setattr(sql_texts._Window, "read", count)
     await store.deliver(delivery(alice, raw=large(500, "y" * 400)))
-    await store._texts.make_some(50)
+    await store._reading.texts.make_some(50)
     assert read < 10
 
 
@@ -183,7 +183,7 @@ async def test_long_text_is_extracted_in_a_thread(
     monkeypatch.setattr(sql_texts, "message_text", extract)
     for octets in (100, 3 * sql_texts.INLINE_OCTETS):
         await store.deliver(delivery(alice, raw=simple(body="x" * octets)))
-    await store._texts.make_some(50)
+    await store._reading.texts.make_some(50)
     assert [in_loop for _, in_loop in sorted(extracted_by)] == [True, False]
 
 
@@ -198,8 +198,8 @@ async def test_texts_are_extracted_after_delivery_and_removed_with_messages(
 ) -> None:
     receipts = [await store.deliver(delivery(alice, raw=simple(body=f"needle {number}"))) for number in range(3)]
     assert (await count(engine, "untexted"), await count(engine, "texts")) == (3, 0)
-    assert await store._texts.make_some(50) == 3
-    assert await store._texts.make_some(50) == 0
+    assert await store._reading.texts.make_some(50) == 3
+    assert await store._reading.texts.make_some(50) == 0
     assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 3)
     await store.deliver(delivery(alice))
     inbox = await store.snapshot(alice)
@@ -214,7 +214,7 @@ async def test_text_of_a_removed_message_is_not_stored(
 ) -> None:
     receipt = await store.deliver(delivery(alice))
     await store.delete_message(alice, receipt.message_id)
-    await store._texts._make(alice, [receipt.message_id])
+    await store._reading.texts._make(alice, [receipt.message_id])
     assert await count(engine, "texts") == 0
 
 
@@ -225,10 +225,10 @@ async def test_claimed_message_is_skipped_until_its_claim_expires(
         await here.deliver(delivery(alice))
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time())})
-        assert await there._texts.make_some(50) == 0
+        assert await there._reading.texts.make_some(50) == 0
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time()) - 1000})
-        counts = await asyncio.gather(here._texts.make_some(50), there._texts.make_some(50))
+        counts = await asyncio.gather(here._reading.texts.make_some(50), there._reading.texts.make_some(50))
         assert sorted(counts) == [0, 1]
         assert await count(engine, "texts") == 1
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from relate_relay.dkim.keys import MAX_STRING_OCTETS, SigningKeys, pair_keys, public_record, zone_strings
+from relate_relay.dkim.keys import SigningKeys, pair_keys, public_record
 from tests.unit.relay.dkim.examples import ED25519_PRIVATE, ED25519_RECORD
 
 
@@ -40,14 +40,6 @@ def test_the_record_of_an_ed25519_key() -> None:  # RFC 8463 §4 and appendix A.
 
     assert keys.ed25519 is not None
     assert public_record(keys.ed25519) == ED25519_RECORD
-
-
-def test_a_zone_has_strings_of_at_most_255_octets(keys: SigningKeys) -> None:  # RFC 1035 §3.3.14
-    record = public_record(keys.rsa)
-    strings = zone_strings(record).split('" "')
-
-    assert "".join(strings) == f'"{record}"'
-    assert [len(string.strip('"')) for string in strings] == [MAX_STRING_OCTETS, len(record) - MAX_STRING_OCTETS]
 
 
 def test_a_key_is_not_printed(keys: SigningKeys) -> None:

@@ -7,13 +7,15 @@ from fastapi import APIRouter
 from relate_accounts.types import Domain
 from relate_api.access.dependencies import Administrator, InjectedServices, Services
 from relate_api.admin.domains.schemas import DomainDetails, DomainList, NewDomainRequest
+from relate_api.autoconfig.mta_sts import policy_record
+from relate_service.dns_records import Servers, domain_records
 
 router = APIRouter(prefix="/domains")
 
 
 @router.get("")
 async def list_domains(_: Administrator, services: InjectedServices) -> DomainList:
-    """List the local domains with the public halves of their DKIM keys."""
+    """List the local domains with their DNS records, of which those of DKIM are the public halves of their keys."""
     domains = await services.accounts.domains()
     return DomainList(items=[await _details(services, domain) for domain in domains], next_cursor=None)
 
@@ -27,4 +29,14 @@ async def add_domain(request: NewDomainRequest, _: Administrator, services: Inje
 
 
 async def _details(services: Services, domain: Domain) -> DomainDetails:
-    return DomainDetails.of(domain, list(await services.accounts.domain_keys(domain.name)))
+    keys = await services.accounts.domain_keys(domain.name)
+    installation = services.installation
+    servers = Servers(
+        installation.smtp,
+        installation.pop3,
+        installation.imap,
+        installation.api,
+        policy_record(installation.mta_sts, installation.smtp.server),
+        installation.smarthost,
+    )
+    return DomainDetails.of(domain, keys, domain_records(domain.name, keys, servers))

@@ -1,5 +1,6 @@
 """JSON schemas of local domains."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from relate_accounts.types import Domain, DomainKey
@@ -16,18 +17,28 @@ class DomainKeyDetails(ResponseModel):
 
 
 class DomainDetails(ResponseModel):
-    """A local domain. `added` is null if only the addresses of users make it local. The first keys sign."""
+    """A local domain. `added` is null if only the addresses of users make it local. The first keys sign.
+
+    `dnsRecords` are lines of a zone file, to be published: MX, SPF, DKIM, DMARC, and those by which mail programs and
+    other servers find what is served.
+    """
 
     name: str
     added: datetime | None
     addresses: int
     keys: list[DomainKeyDetails]
+    dns_records: list[str]
 
     @classmethod
-    def of(cls, domain: Domain, keys: list[DomainKey]) -> "DomainDetails":
-        """Convert a domain with its keys."""
-        details = [DomainKeyDetails.model_validate(key) for key in keys]
-        return cls(name=domain.name, added=domain.added, addresses=domain.addresses, keys=details)
+    def of(cls, domain: Domain, keys: Sequence[DomainKey], dns_records: list[str]) -> "DomainDetails":
+        """Convert a domain with its keys and records."""
+        return cls(
+            name=domain.name,
+            added=domain.added,
+            addresses=domain.addresses,
+            keys=[DomainKeyDetails.model_validate(key) for key in keys],
+            dns_records=dns_records,
+        )
 
 
 class DomainList(Page[DomainDetails]):

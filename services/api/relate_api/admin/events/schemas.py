@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from relate_api.admin.schemas import Address, Id, Limit, to_time
-from relate_api.schemas import Page, RequestModel, ResponseModel, UtcDatetime
+from relate_api.schemas import Page, RequestModel, ResponseModel, TimeCursor, UtcDatetime
 from relate_mailstore.event_types import Event, EventName, EventQuery
 from relate_mailstore.types import AccountId, MessageId
 
@@ -49,8 +49,8 @@ class EventDetails(ResponseModel):
         )
 
 
-class EventList(Page[EventDetails]):
-    """The newest events that match, in the order of their times, on one page."""
+class EventPage(Page[EventDetails]):
+    """A page of events, newest first. Events of the same time are on one page, which may then exceed the limit."""
 
 
 class EventFilters(RequestModel):
@@ -65,6 +65,7 @@ class EventFilters(RequestModel):
     recipient: Address | None = None
     user_id: Id | None = None
     since: UtcDatetime | None = None
+    cursor: TimeCursor = None
     limit: Limit = 100
 
     def query(self) -> EventQuery:
@@ -77,5 +78,6 @@ class EventFilters(RequestModel):
             sender=self.sender,
             account_id=None if self.user_id is None else AccountId(self.user_id),
             since=0.0 if self.since is None else self.since.timestamp(),
+            before=None if self.cursor is None else float(self.cursor),
             limit=self.limit,
         )

@@ -69,7 +69,7 @@ class DiskReserve:
 
     @property
     def is_nearly_full(self) -> bool:
-        """Whether the disk has so little space that a removal shall write nothing that it can do without."""
+        """Whether the disk has so little space that what can wait shall not take it; also without the file."""
         return (self.octets or 0) + self.free < 2 * RESERVED_OCTETS
 
     def on_begin(self, connection: Connection) -> None:

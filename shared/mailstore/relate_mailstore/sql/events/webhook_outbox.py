@@ -9,6 +9,7 @@ from relate_mailstore.event_types import Event
 from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.sql.driver.dialects import numbers, one_of
 from relate_mailstore.sql.driver.statements import run, run_many
+from relate_mailstore.sql.due_changes import WEBHOOK_CHANNEL, announce
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import webhook_deliveries, webhooks
 from relate_mailstore.types import AccountId
@@ -16,6 +17,7 @@ from relate_mailstore.webhook_rules import accounts_told, deliveries_of
 from relate_mailstore.webhook_types import (
     DisabledReason,
     NewWebhook,
+    PushKeys,
     Webhook,
     WebhookDelivery,
     WebhookEvent,
@@ -42,18 +44,15 @@ _ADD = insert(webhook_deliveries)
 _new_ids = generate_message_ids()
 
 
-def add_webhook_deliveries(connection: Connection, events: Sequence[Event], now: float) -> None:
-    """Add the deliveries that a transaction's stored events cause.
+def add_webhook_deliveries(connection: Connection, events: Sequence[Event], now: float) -> bool:
+    """Add the deliveries that a transaction's stored events cause; whether there are any.
 
     No statement without events that webhooks are told of; one, of one index, without webhooks of their accounts.
     """
     accounts = accounts_told(events)
-    if not accounts:
-        return
-    rows = run(connection, _LOCK, {"accounts": accounts})
-    if rows:
-        last = {WebhookId(row.id): int(row.last_number) for row in rows}
-        _add(connection, last, deliveries_of(map(parse_webhook, rows), events, _new_ids), now)
+    rows = run(connection, _LOCK, {"accounts": accounts}) if accounts else []
+    last = {WebhookId(row.id): int(row.last_number) for row in rows}
+    return _add(connection, last, deliveries_of(map(parse_webhook, rows), events, _new_ids), now)
 
 
 def add_delivery(connection: Connection, row: Any, delivery: WebhookDelivery, now: float) -> None:
@@ -66,7 +65,7 @@ def _add(
     last: dict[WebhookId, int],
     deliveries: Iterable[tuple[Webhook, WebhookDelivery]],
     now: float,
-) -> None:
+) -> bool:
     rows, advanced = list[dict[str, object]](), dict[WebhookId, int]()
     for webhook, delivery in deliveries:
         last[webhook.id] += 1
@@ -77,6 +76,8 @@ def _add(
         run_many(
             connection, _ADVANCE, [{"of_webhook": each, "new_number": n, "now": now} for each, n in advanced.items()]
         )
+        announce(connection, WEBHOOK_CHANNEL)
+    return bool(rows)
 
 
 def parse_webhook(row: Any) -> Webhook:
@@ -91,6 +92,7 @@ def parse_webhook(row: Any) -> Webhook:
         row.previous_secret,
         row.previous_until,
         DisabledReason(row.disabled),
+        None if row.p256dh is None else PushKeys(row.p256dh, row.auth),
     )
 
 

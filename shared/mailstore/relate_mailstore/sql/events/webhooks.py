@@ -1,41 +1,25 @@
-"""`SqlWebhooks`: webhooks and their deliveries. What adds deliveries to them is `webhook_outbox`.
+"""`SqlWebhooks`: webhooks and their deliveries, which `webhook_outbox` adds and `webhook_attempts` attempts."""
 
-A webhook is leased by its `due`, which a claim moves to the end of the lease: on PostgreSQL several processes claim,
-and each takes rows that no other has locked.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Connection,
-    Double,
-    Integer,
-    bindparam,
-    delete,
-    func,
-    insert,
-    literal_column,
-    null,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import BindParameter, Connection, Double, Integer, bindparam, delete, func, insert, select, update
 
 from relate_mailstore.errors import TooManyWebhooks, WebhookNotFound
 from relate_mailstore.identifiers import generate_message_ids
-from relate_mailstore.sql.driver.database import Database, Transact
+from relate_mailstore.sql.driver.database import Database, Transact, Work
 from relate_mailstore.sql.driver.statements import run, run_many
+from relate_mailstore.sql.due_changes import WEBHOOK_CHANNEL, DueChanges, announce
+from relate_mailstore.sql.events import webhook_attempts
+from relate_mailstore.sql.events.webhook_attempts import parse_delivery
 from relate_mailstore.sql.events.webhook_outbox import add_delivery, parse_webhook
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import webhook_deliveries, webhooks
 from relate_mailstore.types import AccountId
 from relate_mailstore.webhook_rules import (
-    LEASE_SECONDS,
     MAX_WEBHOOKS_ITEMS,
     RETENTION_SECONDS,
     ROTATION_SECONDS,
@@ -46,32 +30,32 @@ from relate_mailstore.webhook_types import (
     ClaimedWebhook,
     DisabledReason,
     NewWebhook,
+    PushKeys,
     Webhook,
     WebhookDelivery,
-    WebhookEvent,
     WebhookId,
     WebhookReply,
     WebhookState,
+    WebhookStatistics,
 )
 
+T = TypeVar("T")
+
 _NO_NUMBER = 2**63 - 1
-_PENDING: ColumnElement[str] = literal_column("'pending'")  # a constant, as the condition of the index has it
-_NOW: BindParameter[float] = bindparam("now", type_=Double())
-_IS_OWN = (webhooks.c.account_id == bindparam("of_account"), webhooks.c.id == bindparam("of_webhook"))
+_IS_WEBHOOK = webhooks.c.p256dh.is_(None)
+_IS_OWN = (webhooks.c.account_id == bindparam("of_account"), webhooks.c.id == bindparam("of_webhook"), _IS_WEBHOOK)
 _OF_WEBHOOK = (
     webhook_deliveries.c.account_id == bindparam("of_account"),
     webhook_deliveries.c.webhook_id == bindparam("of_webhook"),
 )
-
-
-_ALL = select(webhooks).where(webhooks.c.account_id == bindparam("account_id")).order_by(webhooks.c.id)
+_ALL = select(webhooks).where(webhooks.c.account_id == bindparam("account_id"), _IS_WEBHOOK).order_by(webhooks.c.id)
 _GET = select(webhooks).where(*_IS_OWN)
 _LOCK = _GET.with_for_update()
-_CREATE = (  # without the id, which the database assigns
-    insert(webhooks)
-    .values({column: bindparam(f"new_{column.name}") for column in webhooks.c if column.name != "id"})
-    .returning(*webhooks.c)
-)
+NEW_ROW: dict[str, BindParameter[Any]] = {
+    column.name: bindparam(f"new_{column.name}") for column in webhooks.c if column.name != "id"
+}
+"""The values of a new row; the database assigns the id."""
+_CREATE = insert(webhooks).values(NEW_ROW).returning(*webhooks.c)
 _SET = (
     update(webhooks)
     .where(*_IS_OWN)
@@ -117,71 +101,21 @@ _MAKE_DUE = (
         due=func.coalesce(webhooks.c.due, bindparam("now", type_=Double())),
     )
 )
-_ANY_DUE = select(webhooks.c.id).where(webhooks.c.due <= _NOW, webhooks.c.enabled == true()).limit(1)
-_DUE = (
-    select(webhooks)
-    .where(webhooks.c.due <= _NOW, webhooks.c.enabled == true())
-    .order_by(webhooks.c.due)
-    .limit(bindparam("most", type_=Integer()))
-    .with_for_update(skip_locked=True)
-)
-_FIRST = (
-    select(webhook_deliveries)
-    .where(webhook_deliveries.c.webhook_id == bindparam("of_webhook"), webhook_deliveries.c.state == _PENDING)
-    .order_by(webhook_deliveries.c.number)
-    .limit(1)
-)
-_SET_DUE = update(webhooks).where(webhooks.c.id == bindparam("of_webhook")).values(due=bindparam("new_due"))
-_LOCK_LEASED = (
-    select(webhooks.c.id)
-    .where(webhooks.c.id == bindparam("of_webhook"), webhooks.c.due == bindparam("lease", type_=Double()))
-    .with_for_update()
-)
-_SET_RESULT = (
-    update(webhook_deliveries)
-    .where(*_OF_WEBHOOK, webhook_deliveries.c.id == bindparam("of_delivery"))
-    .values(
-        state=bindparam("new_state"),
-        attempts=bindparam("new_attempts"),
-        attempted=bindparam("new_attempted"),
-        status=bindparam("new_status"),
-        error=bindparam("new_error"),
-    )
-)
-_DISABLE = (
-    update(webhooks)
-    .where(webhooks.c.id == bindparam("of_webhook"))
-    .values(enabled=False, disabled=bindparam("new_disabled"), due=null())
-)
-_TRIM = (
-    delete(webhook_deliveries)
-    .where(webhook_deliveries.c.created < bindparam("before", type_=Double()))
-    .returning(webhook_deliveries.c.number)
-)
 
 
 class SqlWebhooks:
     """`Webhooks` on a database. `clock` returns seconds since the epoch."""
 
-    def __init__(self, database: Database, transact: Transact, clock: Callable[[], float]) -> None:
+    def __init__(self, database: Database, transact: Transact, changes: DueChanges, clock: Callable[[], float]) -> None:
         self._database = database
         self._transact = transact
+        self._changes = changes
         self._clock = clock
         self._new_ids = generate_message_ids()
 
     async def create(self, account_id: AccountId, settings: NewWebhook, secret: str) -> Webhook:
         """Create a webhook."""
-        row = {
-            "account_id": account_id,
-            **_columns(settings),
-            "disabled": "",
-            "created": self._clock(),
-            "secret": secret,
-            "previous_secret": "",
-            "previous_until": 0.0,
-            "last_number": 0,
-            "due": None,
-        }
+        row = new_row(account_id, settings, secret, self._clock())
         return await self._transact(partial(_create, row=row))
 
     async def of_account(self, account_id: AccountId) -> Sequence[Webhook]:
@@ -196,12 +130,15 @@ class SqlWebhooks:
         """Change a webhook."""
         changed = {f"new_{name}": value for name, value in _columns(settings).items()}
         due = self._clock() if settings.enabled else None
-        return await self._change(_SET, {**_key(account_id, webhook_id), **changed, "new_due": due})
+        key = _key(account_id, webhook_id)
+        row = await self._transact_due(partial(_set, parameters={**key, **changed, "new_due": due}))
+        return parse_webhook(row)
 
     async def rotate(self, account_id: AccountId, webhook_id: WebhookId, secret: str) -> Webhook:
         """Give a webhook another secret."""
         until = self._clock() + ROTATION_SECONDS
-        return await self._change(_ROTATE, {**_key(account_id, webhook_id), "new_secret": secret, "until": until})
+        parameters = {**_key(account_id, webhook_id), "new_secret": secret, "until": until}
+        return parse_webhook(_one(await self._transact(partial(run, statement=_ROTATE, parameters=parameters))))
 
     async def remove(self, account_id: AccountId, webhook_id: WebhookId) -> None:
         """Remove a webhook."""
@@ -215,7 +152,7 @@ class SqlWebhooks:
         """Add a test."""
         now = self._clock()
         delivery = make_test(next(self._new_ids), now)
-        await self._transact(partial(_test, key=_key(account_id, webhook_id), delivery=delivery, now=now))
+        await self._transact_due(partial(_test, key=_key(account_id, webhook_id), delivery=delivery, now=now))
         return delivery
 
     async def deliveries(
@@ -225,38 +162,61 @@ class SqlWebhooks:
         await self.get(account_id, webhook_id)
         page = {"before": _NO_NUMBER if before is None else before, "most": limit}
         rows = await self._database.fetch(_PAGE, {**_key(account_id, webhook_id), **page})
-        return [(int(row.number), _parse_delivery(row)) for row in rows]
+        return [(int(row.number), parse_delivery(row)) for row in rows]
 
     async def replay(self, account_id: AccountId, webhook_id: WebhookId, delivery_id: UUID) -> WebhookDelivery:
         """See `Webhooks.replay`."""
         key = {**_key(account_id, webhook_id), "of_delivery": delivery_id}
-        return await self._transact(partial(_replay, key=key, now=self._clock()))
+        return await self._transact_due(partial(_replay, key=key, now=self._clock()))
 
     async def claim(self, limit: int) -> Sequence[ClaimedWebhook]:
         """Lease webhooks that are due; a read, and no transaction, if none is."""
-        now = self._clock()
-        if not await self._database.fetch(_ANY_DUE, {"now": now}):
+        now, due = self._clock(), await self.next_due()
+        if due is None or due > now:
             return []
-        return await self._transact(partial(_claim, limit=limit, now=now))
+        return await self._transact(partial(webhook_attempts.claim, limit=limit, now=now))
 
     async def settle(self, claimed: ClaimedWebhook, reply: WebhookReply, settled: Settled) -> bool:
         """Store the result of an attempt."""
-        return await self._transact(partial(_settle, claimed=claimed, reply=reply, settled=settled, now=self._clock()))
+        work = partial(webhook_attempts.settle, claimed=claimed, reply=reply, settled=settled, now=self._clock())
+        return await self._transact(work)
+
+    async def next_due(self) -> float | None:
+        """When the first webhook is due."""
+        for row in await self._database.fetch(webhook_attempts.NEXT_DUE, {}):
+            return float(row.due)
+        return None
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Iterate over the changes of what is due."""
+        return self._changes.subscribe()
+
+    async def statistics(self) -> tuple[WebhookStatistics, WebhookStatistics]:
+        """See `Webhooks.statistics`."""
+        return webhook_attempts.parse_statistics(await self._database.fetch(webhook_attempts.STATISTICS, {}))
 
     async def trim(self) -> int:
         """Remove the deliveries that are older than RETENTION_SECONDS; how many."""
         before = self._clock() - RETENTION_SECONDS
-        return len(await self._transact(partial(run, statement=_TRIM, parameters={"before": before}), durable=False))
+        work = partial(run, statement=webhook_attempts.TRIM, parameters={"before": before})
+        return len(await self._transact(work, durable=False))
 
-    async def _change(self, statement: Any, parameters: dict[str, object]) -> Webhook:
-        rows = await self._transact(partial(run, statement=statement, parameters=parameters))
-        return parse_webhook(_one(rows))
+    async def _transact_due(self, work: Work[T]) -> T:
+        """Run a transaction that changes what is due."""
+        result = await self._transact(work)
+        self._changes.wake()
+        return result
 
 
 def _create(connection: Connection, row: dict[str, object]) -> Webhook:
-    if len(run(connection, _ALL, {"account_id": row["account_id"]})) >= MAX_WEBHOOKS_ITEMS:
+    if len(run(connection, _ALL, {"account_id": row["new_account_id"]})) >= MAX_WEBHOOKS_ITEMS:
         raise TooManyWebhooks(f"{MAX_WEBHOOKS_ITEMS} webhooks")
-    return parse_webhook(_one(run(connection, _CREATE, {f"new_{name}": value for name, value in row.items()})))
+    return parse_webhook(_one(run(connection, _CREATE, row)))
+
+
+def _set(connection: Connection, parameters: dict[str, object]) -> Any:
+    announce(connection, WEBHOOK_CHANNEL)
+    return _one(run(connection, _SET, parameters))
 
 
 def _remove(connection: Connection, key: dict[str, object]) -> None:
@@ -276,41 +236,30 @@ def _test(connection: Connection, key: dict[str, object], delivery: WebhookDeliv
 def _replay(connection: Connection, key: dict[str, object], now: float) -> WebhookDelivery:
     webhook = _one(run(connection, _LOCK, key))
     number = int(webhook.last_number) + 1
-    replayed = _parse_delivery(_one(run(connection, _REPLAY, {**key, "new_number": number})))
+    replayed = parse_delivery(_one(run(connection, _REPLAY, {**key, "new_number": number})))
     run_many(connection, _MAKE_DUE, [{"of_webhook": webhook.id, "new_number": number, "now": now}])
+    announce(connection, WEBHOOK_CHANNEL)
     return replayed
 
 
-def _claim(connection: Connection, limit: int, now: float) -> Sequence[ClaimedWebhook]:
-    claimed, due, lease = list[ClaimedWebhook](), list[dict[str, object]](), now + LEASE_SECONDS
-    for row in run(connection, _DUE, {"now": now, "most": limit}):
-        first = run(connection, _FIRST, {"of_webhook": row.id})
-        due.append({"of_webhook": row.id, "new_due": lease if first else None})
-        claimed += [ClaimedWebhook(parse_webhook(row), _parse_delivery(each), lease) for each in first]
-    if due:
-        run_many(connection, _SET_DUE, due)
-    return claimed
-
-
-def _settle(connection: Connection, claimed: ClaimedWebhook, reply: WebhookReply, settled: Settled, now: float) -> bool:
-    webhook, delivery, lease = claimed
-    if not run(connection, _LOCK_LEASED, {"of_webhook": webhook.id, "lease": lease}):
-        return False
-    result = {
-        **_key(webhook.account_id, webhook.id),
-        "of_delivery": delivery.id,
-        "new_state": settled.delivery.value,
-        "new_attempts": delivery.attempts + 1,
-        "new_attempted": now,
-        "new_status": reply.status,
-        "new_error": storable(reply.error),
+def new_row(
+    account_id: AccountId, settings: NewWebhook, secret: str, now: float, keys: PushKeys | None = None
+) -> dict[str, object]:
+    """The parameters of `NEW_ROW`."""
+    row = {
+        "account_id": account_id,
+        **_columns(settings),
+        "disabled": DisabledReason.NONE.value,
+        "created": now,
+        "secret": secret,
+        "previous_secret": "",
+        "previous_until": 0.0,
+        "last_number": 0,
+        "due": None,
+        "p256dh": None if keys is None else keys.p256dh,
+        "auth": None if keys is None else keys.auth,
     }
-    run_many(connection, _SET_RESULT, [result])
-    if settled.disabled:
-        run_many(connection, _DISABLE, [{"of_webhook": webhook.id, "new_disabled": settled.disabled.value}])
-    else:  # if nothing is pending, the next claim finds that out
-        run_many(connection, _SET_DUE, [{"of_webhook": webhook.id, "new_due": now + settled.pause}])
-    return True
+    return {f"new_{name}": value for name, value in row.items()}
 
 
 def _key(account_id: AccountId, webhook_id: WebhookId) -> dict[str, object]:
@@ -330,18 +279,3 @@ def _one(rows: Sequence[Any]) -> Any:
     if not rows:
         raise WebhookNotFound("there is no such webhook or delivery")
     return rows[0]
-
-
-def _parse_delivery(row: Any) -> WebhookDelivery:
-    return WebhookDelivery(
-        UUID(bytes=row.id.bytes),
-        WebhookEvent(row.event),
-        row.body,
-        row.created,
-        row.origin,
-        WebhookState(row.state),
-        row.attempts,
-        row.attempted,
-        row.status,
-        row.error,
-    )

@@ -7,12 +7,13 @@ from sqlalchemy import Connection, insert
 
 from relate_mailstore.event_rules import EventRules, encode_detail, parse_detail
 from relate_mailstore.event_types import Event, EventName
+from relate_mailstore.sql.deltas import NOTHING_ANNOUNCED, Announced
 from relate_mailstore.sql.driver.statements import run_many
 from relate_mailstore.sql.events.outcomes import add_outcomes
 from relate_mailstore.sql.events.webhook_outbox import add_webhook_deliveries
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import message_events
-from relate_mailstore.types import AccountId, MailboxNotice, MessageId
+from relate_mailstore.types import AccountId, MessageId
 
 _ADD = insert(message_events)
 
@@ -24,17 +25,17 @@ class EventWriter:
         self.rules = rules
         self._clock = clock
 
-    def add(self, connection: Connection, events: Sequence[Event]) -> Sequence[MailboxNotice]:
+    def add(self, connection: Connection, events: Sequence[Event]) -> Announced:
         """Insert the events of one transaction, with one statement, and what webhooks are told; none without events.
 
-        Returns the notices of outcomes, for `Committed`.
+        Returns what `Committed` announces.
         """
         if not events:
-            return ()
+            return NOTHING_ANNOUNCED
         stored = self.rules.stored(events, self._clock())
         self.add_stored(connection, stored)
-        add_webhook_deliveries(connection, stored, self._clock())
-        return add_outcomes(connection, stored)
+        has_deliveries = add_webhook_deliveries(connection, stored, self._clock())
+        return Announced(add_outcomes(connection, stored), has_deliveries)
 
     def add_stored(self, connection: Connection, events: Sequence[Event]) -> None:
         """Insert events to which the rules were applied before."""

@@ -1,12 +1,9 @@
 """Change notices on SQLite, which has no NOTIFY: commits of other processes are detected by polling the database file.
 
-SQLite counts the commits of all processes; `PRAGMA data_version` reads that count from shared memory in microseconds.
-When it changes, the mailboxes of the accounts with listeners are looked up.
+When the version of the file changes, the mailboxes of the accounts with listeners are looked up.
 """
 
 import asyncio
-import sqlite3
-import time
 from collections.abc import AsyncIterator, Container, Iterable
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -23,53 +20,14 @@ from relate_mailstore.live_types import NO_MAILBOX
 from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.file_version import POLL_SECONDS, FileVersion
 from relate_mailstore.sql.mailboxes import FIRST_MODSEQ, advance
 from relate_mailstore.sql.notices.freshness import Freshness
 from relate_mailstore.sql.notices.ports import ACCOUNTS_PER_QUERY, look_up
 from relate_mailstore.types import AccountId, MailboxId, MailboxNotice, ModSeq
 from relate_supervisor import Supervisor
 
-POLL_SECONDS = 0.01  # how late a commit of another process is noticed
-
 _log = structlog.get_logger(__name__)
-
-
-class FileVersion:
-    """The version of a database file, cached for POLL_SECONDS. It differs after every commit of another connection."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self._version = 0
-        self._expires = 0.0
-        self._failures = 0
-
-    def get(self) -> int:
-        """The version, refreshed if the cached one has expired."""
-        if time.monotonic() >= self._expires:
-            self.refresh()
-        return self._version
-
-    def refresh(self) -> None:
-        """Read the version from the file: some microseconds."""
-        self._version = self._read()
-        self._expires = time.monotonic() + POLL_SECONDS
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _read(self) -> int:
-        try:
-            if self._connection is None:
-                self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
-            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-        except sqlite3.Error:  # reported by the next use of the store; here: assume that anything may have changed
-            self._failures += 1
-            return -self._failures
-        return version
 
 
 class FileNotices:
@@ -109,6 +67,7 @@ class FileNotices:
         """Subscribe to the notices of an account; its present modseqs count as published."""
         async with self._listeners.listen(account_id) as changes:
             before = {change.mailbox_id: change.modseq for change in await look_up(self._database, [account_id])}
+            self._version.refresh()  # what counts as published now must not look unread by an expired epoch
             self._published[account_id] = before | self._published.get(account_id, {})
             try:
                 yield changes

@@ -19,8 +19,8 @@ from relate_mailstore.queue_types import (
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.statements import run_many
+from relate_mailstore.sql.due_changes import QUEUE_CHANNEL, announce
 from relate_mailstore.sql.events.writer import EventWriter
-from relate_mailstore.sql.notices.queue_changes import announce
 from relate_mailstore.sql.queue.rows import (
     LISTED,
     SET_SCHEDULE,
@@ -81,7 +81,7 @@ def change(
         probe_now(connection, {row.domain for row, _ in changed}, now)
     is_due = any(after.state is QueueState.QUEUED for _, after in changed)
     if is_due:
-        announce(connection)
+        announce(connection, QUEUE_CHANNEL)
     return Committed(len(changed), (), queue_changed=is_due)
 
 

@@ -15,8 +15,8 @@ from relate_mailstore.queue_rules import settle as settle_schedule
 from relate_mailstore.queue_types import AttemptResult, Lease, QueueState
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.statements import run_many
+from relate_mailstore.sql.due_changes import QUEUE_CHANNEL, announce
 from relate_mailstore.sql.events.writer import EventWriter
-from relate_mailstore.sql.notices.queue_changes import announce
 from relate_mailstore.sql.queue.rows import (
     SET_SCHEDULE,
     events_of,
@@ -80,11 +80,11 @@ def settle(connection: Connection, told: Told, writer: EventWriter, now: float) 
         raise refusal
     store_plan(connection, plan, now)
     is_due, requested = _store(connection, results, rows)
-    outcomes = writer.add(connection, [*events, *plan.events, *requested])
+    announced = writer.add(connection, [*events, *plan.events, *requested])
     suppress(connection, plan.suppressions)
     if is_due and not plan.queues:
-        announce(connection)
-    return Committed([], plan.dirty_deltas, queue_changed=is_due or plan.queues, outcomes=outcomes)
+        announce(connection, QUEUE_CHANNEL)
+    return Committed([], plan.dirty_deltas, queue_changed=is_due or plan.queues, announced=announced)
 
 
 def settle_all(
@@ -106,10 +106,10 @@ def settle_all(
             results += told.results
             events += told.events
     is_due, requested = _store(connection, results, rows)
-    outcomes = writer.add(connection, [*events, *requested])
+    announced = writer.add(connection, [*events, *requested])
     if is_due:
-        announce(connection)
-    return Committed(lost, (), queue_changed=is_due, outcomes=outcomes)
+        announce(connection, QUEUE_CHANNEL)
+    return Committed(lost, (), queue_changed=is_due, announced=announced)
 
 
 def _lock(connection: Connection, results: Iterable[AttemptResult]) -> dict[int, Any]:

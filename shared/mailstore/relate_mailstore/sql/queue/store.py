@@ -30,8 +30,8 @@ from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import ids, one_of
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
+from relate_mailstore.sql.due_changes import DueChanges
 from relate_mailstore.sql.events.writer import EventWriter
-from relate_mailstore.sql.notices.queue_changes import QueueChanges
 from relate_mailstore.sql.queue import operators, sts_policies, suspensions
 from relate_mailstore.sql.queue.claim import claim, pull_back
 from relate_mailstore.sql.queue.due import NEXT_DUE
@@ -65,7 +65,7 @@ class SqlQueueStore:
         database: Database,
         committer: Committer,
         deliveries: Deliveries,
-        changes: QueueChanges,
+        changes: DueChanges,
         reserve: DiskReserve | None,
         *,
         writer: EventWriter,

@@ -10,7 +10,7 @@ from relate_mailstore.queue_types import QueueState
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.dialects import insert_once, one_of, texts
 from relate_mailstore.sql.driver.statements import run
-from relate_mailstore.sql.notices.queue_changes import announce
+from relate_mailstore.sql.due_changes import QUEUE_CHANNEL, announce
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import queue_destinations, queue_recipients
 
@@ -73,7 +73,7 @@ def resume(connection: Connection, domain: str, now: float) -> Committed[None]:
         return Committed(None, ())
     due = run(connection, _MAKE_DUE, {"resumed": domain, "queued": QueueState.QUEUED.value, "now": now})
     if due:
-        announce(connection)
+        announce(connection, QUEUE_CHANNEL)
     return Committed(None, (), queue_changed=bool(due))
 
 

@@ -94,7 +94,7 @@ class Committer:
 
     def _run_and_advance(self, connection: Connection, work: Work[Committed[T]]) -> Committed[T]:
         committed = work(connection)
-        if committed.deltas or committed.outcomes:
+        if committed.deltas or committed.announced.outcomes:
             self._notices.advance(connection, committed)
         return committed
 

@@ -85,9 +85,9 @@ def store_batch(
     plan = plan_batch(batch, locked, now)
     hold_excess(connection, plan, now)
     store_plan(connection, plan, now)
-    outcomes = writer.add(connection, plan.events)
+    announced = writer.add(connection, plan.events)
     suppress(connection, plan.suppressions)
-    return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues, outcomes=outcomes)
+    return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues, announced=announced)
 
 
 def filter_and_lock(

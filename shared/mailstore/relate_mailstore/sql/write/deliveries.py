@@ -164,16 +164,16 @@ class Deliveries:
         """
         prepare = partial(self._prepare_appended, account_id, mailbox, by)
         if replaces is None and len(messages) == 1:
-            receipt = await self._commit(await prepare(messages[0], quota))
+            receipt = await self.attempt([await prepare(messages[0], quota)], lambda batch: self._commit(*batch))
             (uid_validity, uid), *_ = receipt.entered
             return Appended(uid_validity, (uid,))
         batch = [await prepare(message) for message in messages]
         work = partial(append, account_id=account_id, batch=batch, replaces=replaces, quota=quota, writer=self._writer)
         return await self._committer.run(Telling(self._writer, by)(work))
 
-    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: Delivery) -> bool:
         """See `MailStore.tell_held`."""
-        queued = await self.prepare(Delivery(notice, (Destination(account_id),), is_filtered=False))
+        queued = await self.prepare(notice)
         enter = partial(self._enter_once, account_id=account_id, limit=limit)
         return await self.attempt([queued], lambda batch: self._committer.run(partial(enter, queued=batch[0])))
 
@@ -227,7 +227,7 @@ class Deliveries:
     ) -> Committed[bool]:
         if self._reserve:
             self._reserve.ration(connection, queued.weight)
-        return enter_once(connection, account_id, limit, queued, self._clock())
+        return enter_once(connection, account_id, limit, queued, self._writer, self._clock())
 
     def _send_within_reserve(
         self, connection: Connection, queued: QueuedDelivery, sending: Sending

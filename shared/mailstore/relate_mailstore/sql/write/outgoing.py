@@ -9,7 +9,7 @@ from sqlalchemy.types import BigInteger, Text, TypeEngine, Uuid
 from relate_mailstore.queue_types import QueueState
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, ListOf
 from relate_mailstore.sql.driver.statements import run, run_many
-from relate_mailstore.sql.notices.queue_changes import NOTIFY
+from relate_mailstore.sql.due_changes import NOTIFY_QUEUE
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import queue_messages, queue_recipients
 from relate_mailstore.types import Delivery, MessageId
@@ -46,7 +46,7 @@ _NEW = (
     .render_derived(name="new")
 )
 # With the notice in the same statement, which costs no round trip of its own.
-_ADD_AND_ANNOUNCE = select(NOTIFY).add_cte(
+_ADD_AND_ANNOUNCE = select(NOTIFY_QUEUE).add_cte(
     insert(queue_recipients)
     .from_select([*_GIVEN, *_SAME], select(*(_NEW.c[name] for name in _GIVEN), *map(literal, _SAME.values())))
     .cte("added")

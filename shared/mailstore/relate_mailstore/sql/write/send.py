@@ -62,9 +62,9 @@ def send(
         raise receipt
     if request is not None and receipt.excess is not None:
         record_held(connection, account_id, request)
-    outcomes = writer.add(connection, plan.events)
+    announced = writer.add(connection, plan.events)
     store_suppressions(connection, plan.suppressions)
-    return Committed(receipt, _sender_first(plan.dirty_deltas, account_id), removed, plan.queues, outcomes=outcomes)
+    return Committed(receipt, _sender_first(plan.dirty_deltas, account_id), removed, plan.queues, announced=announced)
 
 
 def _mark(

@@ -1,0 +1,76 @@
+"""Finds the first message of a mailbox that a test waits for: in the order of arrival, by the store's notices."""
+
+from dataclasses import dataclass
+
+from relate_api.developers.waiters import Waiters
+from relate_mailstore.errors import MailboxNotFound, MessageNotFound
+from relate_mailstore.folding import fold
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import INBOX, AccountId, MessageId, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The message that is waited for: a substring of its subject, without regard to case, and the one before it."""
+
+    subject: str = ""
+    after: MessageId | None = None
+
+
+async def wait_for(
+    store: MailStore, account_id: AccountId, wanted: Wanted, waiters: Waiters, seconds: float
+) -> MessageId:
+    """The first message in the INBOX that is wanted, also one that was there before the call.
+
+    Raises MessageNotFound if there is no message `after`, StoreUnavailable, and HTTPException as `Waiters.waiting`.
+    """
+    try:
+        snapshot = await store.snapshot(account_id)
+    except MailboxNotFound:  # no mail has arrived yet
+        await store.provision(account_id)
+        snapshot = await store.snapshot(account_id)
+    search = _Search(store, wanted, _uid_after(snapshot, wanted))
+    async with store.listen(account_id) as notices:  # before the first look, so that no arrival is missed
+        found = await search.look(await store.refresh(snapshot))
+        if found is not None:
+            return found
+        async with waiters.waiting(seconds):
+            async for notice in notices:
+                if notice.mailbox_id != snapshot.mailbox.id:
+                    continue
+                snapshot = await store.refresh(snapshot)
+                found = await search.look(snapshot)
+                if found is not None:
+                    return found
+    raise RuntimeError(f"the notices of {INBOX} have ended")
+
+
+class _Search:
+    """Looks at each message once."""
+
+    def __init__(self, store: MailStore, wanted: Wanted, next_uid: int) -> None:
+        self._store = store
+        self._subject = fold(wanted.subject)
+        self._next_uid = next_uid
+
+    async def look(self, snapshot: Snapshot) -> MessageId | None:
+        """The first wanted message of those that were not looked at."""
+        entries = snapshot.entries
+        start = entries.index_of(self._next_uid)
+        summaries = await self._store.summaries(snapshot) if self._subject and start < len(entries) else ()
+        for index, entry in enumerate(entries.between(start, len(entries)), start):
+            if not self._subject or self._subject in summaries[index].subject:
+                return entry.message_id
+        if start < len(entries):
+            self._next_uid = entries.uid_at(len(entries) - 1) + 1
+        return None
+
+
+def _uid_after(snapshot: Snapshot, wanted: Wanted) -> int:
+    """The first UID to look at. Raises MessageNotFound."""
+    if wanted.after is None:
+        return 1
+    uids = snapshot.entries.uids_of([wanted.after]).get(wanted.after)
+    if not uids:
+        raise MessageNotFound
+    return uids[-1] + 1

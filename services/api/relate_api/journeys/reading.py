@@ -1,0 +1,19 @@
+"""The journey of one message, for one of the accounts that have sent or got it."""
+
+from uuid import UUID
+
+from relate_api.access.dependencies import Principal, Services
+from relate_api.journeys.schemas import MessageJourney
+from relate_mailstore.journey_search import find_journey
+from relate_mailstore.types import MessageId
+
+
+async def read_journey(email_id: UUID, principal: Principal, services: Services) -> MessageJourney:
+    """What happened to a message, also after it was deleted. Raises MessageNotFound for one of others."""
+    account_id = principal.account_id
+    journey = await find_journey(services.events, MessageId(email_id), account_id)
+    if journey is not None:
+        return MessageJourney.of(journey, {account_id: principal.user.address})
+    listed = await services.store.message(account_id, MessageId(email_id))
+    index = listed.message.index
+    return MessageJourney(id=email_id, message_id=index.header_message_id, sender="", recipients=[], steps=[])

@@ -1,0 +1,76 @@
+"""The class of the page's routes: errors become pages, and a visitor without a session is led to the sign-in."""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+from fastapi import HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from relate_api.http.errors import RETRY_AFTER_SECONDS, status_of
+from relate_api.page.rendering import render
+from relate_api.page.visitors import SignInNeeded
+
+SIGN_IN = "/sign-in"
+
+log = structlog.get_logger(__name__)
+
+_SENTENCES = {
+    HTTPStatus.NOT_FOUND: "There is no such message. It may have been moved or deleted.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The server is not available at the moment.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The address or the form is not valid.",
+}
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class PageRoute(APIRoute):
+    """A route of the page."""
+
+    def get_route_handler(self) -> Handler:
+        """See `APIRoute`."""
+        handle = super().get_route_handler()
+
+        async def handle_as_page(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except SignInNeeded:
+                return lead_to_sign_in(request)
+            except HTTPException as error:
+                return _error_page(request, HTTPStatus(error.status_code), error.detail, dict(error.headers or {}))
+            except RequestValidationError:
+                return _error_page(request, HTTPStatus.UNPROCESSABLE_ENTITY)
+            except Exception as error:
+                status = status_of(error)
+                if status is None:
+                    raise
+                if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    log.error("request failed", status=int(status), exc_info=error)
+                return _error_page(request, status)
+
+        return handle_as_page
+
+
+def lead_to_sign_in(request: Request) -> Response:
+    """Lead to the sign-in, and from there back to the page, if it only shows something."""
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    back = f"?next={quote(path, safe='')}" if request.method == "GET" and path != "/" else ""
+    if "hx-request" in request.headers:  # htmx would show the sign-in as the content that it has requested
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": SIGN_IN})
+    return RedirectResponse(SIGN_IN + back, HTTPStatus.SEE_OTHER)
+
+
+def _error_page(
+    request: Request, status: HTTPStatus, detail: str = "", fields: dict[str, str] | None = None
+) -> Response:
+    sentence = detail if detail and detail != status.phrase else _SENTENCES.get(status, "")
+    response = render(request, "error.html", status=status, sentence=sentence)
+    response.status_code = status
+    response.headers.update(fields or {})
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response

@@ -1,0 +1,20 @@
+"""Requests that change something have to come from a form of this page, not from that of another site."""
+
+import hmac
+from http import HTTPStatus
+
+from fastapi import HTTPException, Request
+
+FIELD = "csrf"
+"""The form's field with the secret of the session."""
+
+_OWN_SITES = frozenset({"same-origin", "none"})  # W3C Fetch Metadata §2.3; "none" is the browser's own interface
+
+
+async def check_form(request: Request, secret: str | None) -> None:
+    """Compare the form's secret, and what the browser says of its origin. Raises HTTPException with 403."""
+    if request.headers.get("sec-fetch-site", "none") not in _OWN_SITES:
+        raise HTTPException(HTTPStatus.FORBIDDEN, "the form is of another site")
+    sent = (await request.form()).get(FIELD)
+    if not secret or not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), secret.encode()):
+        raise HTTPException(HTTPStatus.FORBIDDEN, "the form has expired: load the page again")

@@ -1,0 +1,95 @@
+"""How values of strangers are shown, without what reverses, hides or imitates other text: names, subjects, texts. Pure.
+
+Templates escape all values; these filters remove what HTML does not: controls, and Unicode's formats, which reverse or
+hide text. Joiners stay, because emoji and several scripts need them.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup, escape
+
+MAX_LINE_CHARACTERS = 300
+"""Of a subject or a name in a list; a header line may have a megabyte."""
+MAX_LINKS = 500
+"""Of one text; further addresses are shown as text."""
+
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"
+_URL = re.compile(r"https?://[^\s<>\"'`]++")
+_TRAILING = ".,;:!?)]}"
+_SIZES = ("B", "kB", "MB", "GB")
+_STEP_OCTETS = 1000
+
+
+def one_line(text: object, default: str = "") -> str:
+    """A text in one line of printable characters; `default` if nothing remains."""
+    cut = str(text)[: 4 * MAX_LINE_CHARACTERS]
+    printable = "".join(character for character in cut if _is_printable(character))
+    line = " ".join(printable.split())
+    return (line if len(line) <= MAX_LINE_CHARACTERS else line[:MAX_LINE_CHARACTERS] + "…") or default
+
+
+def person(address: Any) -> str:
+    """The name of an address, or the address without a name."""
+    return one_line(address.name) or one_line(address.address, "(no sender)")
+
+
+def plain_text(text: str) -> Markup:
+    """A plain text with its line breaks, in which addresses of the web are links."""
+    return Markup("").join(_linked("".join(each for each in text if each in "\n\t" or _is_printable(each))))
+
+
+def file_size(octets: int) -> str:
+    """A size as people read it: `46 kB`."""
+    value, unit = float(octets), 0
+    while value >= _STEP_OCTETS - 0.5 and unit < len(_SIZES) - 1:
+        value, unit = value / _STEP_OCTETS, unit + 1
+    return f"{value:.0f} {_SIZES[unit]}" if unit == 0 or value >= 10 else f"{value:.1f} {_SIZES[unit]}"
+
+
+def moment(time: datetime | None) -> Markup:
+    """A time in UTC, which the page's script replaces by the local one."""
+    if time is None:
+        return Markup("")
+    utc = time.astimezone(UTC)
+    return Markup('<time datetime="{}">{}</time>').format(
+        utc.isoformat(timespec="milliseconds"), f"{utc:%Y-%m-%d %H:%M} UTC"
+    )
+
+
+def mailbox_label(name: str) -> str:
+    """The name of a mailbox as people know it."""
+    return "Inbox" if name == "INBOX" else one_line(name)
+
+
+FILTERS: Mapping[str, Callable[..., object]] = {
+    "one_line": one_line,
+    "person": person,
+    "plain_text": plain_text,
+    "file_size": file_size,
+    "moment": moment,
+    "mailbox_label": mailbox_label,
+}
+"""The filters of templates."""
+
+
+def _linked(text: str) -> Iterator[Markup]:
+    position = 0
+    for number, found in enumerate(_URL.finditer(text)):
+        if number == MAX_LINKS:
+            break
+        url = found[0].rstrip(_TRAILING)
+        yield escape(text[position : found.start()])
+        yield Markup('<a href="{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>').format(url)
+        position = found.start() + len(url)
+    yield escape(text[position:])
+
+
+def _is_printable(character: str) -> bool:
+    if character.isspace() or character in _JOINERS:
+        return True
+    return character.isprintable() or unicodedata.category(character) not in _UNPRINTABLE

@@ -1,0 +1,63 @@
+"""`/sign-in`: with an API key. Wrong keys are limited as everywhere."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request, Response
+
+from relate_accounts.types import Denied
+from relate_api.access.dependencies import InjectedServices
+from relate_api.http.errors import RETRY_AFTER_SECONDS
+from relate_api.http.forwarded import RequestClient
+from relate_api.page.context import InjectedPage, InjectedSessions
+from relate_api.page.routes import PageRoute
+from relate_api.page.sessions.cookies import SIGN_IN, read_cookie
+from relate_api.page.sessions.csrf import check_form
+from relate_api.page.sign_in.form import ADMITTED, begin_session, own_path, show_form
+
+PATHS = ("/sign-in",)
+MAX_KEY_CHARACTERS = 200
+MAX_TARGET_CHARACTERS = 2_000
+PLAINTEXT = "Keys are accepted over TLS only: use https."
+
+Target = Annotated[str, Query(alias="next", max_length=MAX_TARGET_CHARACTERS)]
+FormTarget = Annotated[str, Form(alias="next", max_length=MAX_TARGET_CHARACTERS)]
+
+router = APIRouter(route_class=PageRoute)
+
+
+@router.get("/sign-in")
+async def show_sign_in(
+    request: Request, services: InjectedServices, page: InjectedPage, target: Target = "/"
+) -> Response:
+    """Show the form."""
+    client: RequestClient = request.state.client
+    error = "" if services.allows_plaintext(client) else PLAINTEXT
+    return show_form(request, page, error=error, target=own_path(target))
+
+
+@router.post("/sign-in")
+async def sign_in_by_key(
+    request: Request,
+    services: InjectedServices,
+    page: InjectedPage,
+    sessions: InjectedSessions,
+    *,
+    key: Annotated[str, Form(max_length=MAX_KEY_CHARACTERS)] = "",
+    target: FormTarget = "/",
+) -> Response:
+    """Begin a session with the scopes of the key."""
+    client: RequestClient = request.state.client
+    if not services.allows_plaintext(client):
+        return show_form(request, page, HTTPStatus.FORBIDDEN, PLAINTEXT)
+    await check_form(request, read_cookie(request, SIGN_IN))
+    verdict = await services.authenticator.validate_key(key.strip(), client.address)
+    if isinstance(verdict, Denied) and verdict.rate_limited:
+        response = show_form(request, page, HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong keys: wait a moment.", target)
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+    if isinstance(verdict, Denied) or verdict.key_id is None:  # a token would expire in minutes
+        return show_form(request, page, HTTPStatus.UNAUTHORIZED, "This key is not valid.", target)
+    if ADMITTED.isdisjoint(verdict.scopes):
+        return show_form(request, page, HTTPStatus.FORBIDDEN, "This key lacks the scope app or api:read.", target)
+    return await begin_session(request, sessions, verdict, own_path(target))

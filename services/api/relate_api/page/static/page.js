@@ -1,0 +1,59 @@
+// What HTML cannot do by itself: times in the reader's zone, arrow keys in lists, and news of changed mail.
+(() => {
+  "use strict";
+
+  const shortTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+  const shortDate = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+  const shortYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+  const full = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+  function brief(time) {
+    const now = new Date();
+    if (time.toDateString() === now.toDateString()) return shortTime.format(time);
+    return (time.getFullYear() === now.getFullYear() ? shortDate : shortYear).format(time);
+  }
+
+  function localise(root) {
+    for (const element of root.querySelectorAll("time[datetime]")) {
+      const time = new Date(element.dateTime);
+      if (Number.isNaN(time.getTime())) continue;
+      element.title = full.format(time);
+      element.textContent = element.closest(".rows") ? brief(time) : full.format(time);
+    }
+  }
+
+  // Arrow keys and j, k act only while a row has the focus (WCAG 2.1.4).
+  const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
+  document.addEventListener("keydown", (event) => {
+    const row = event.target.closest?.(".rows li");
+    const step = steps[event.key];
+    if (!row || !step || event.ctrlKey || event.altKey || event.metaKey) return;
+    const rows = [...row.parentElement.children];
+    const next = rows[rows.indexOf(row) + step];
+    if (!next) return;
+    event.preventDefault();
+    const kind = event.target.matches("input") ? "input" : "a";
+    next.querySelector(kind)?.focus();
+  });
+
+  // Changes come in bursts: the list is read again once for each burst.
+  let pending = 0;
+  function refreshSoon() {
+    if (pending) return;
+    pending = setTimeout(() => {
+      pending = 0;
+      document.body.dispatchEvent(new CustomEvent("mail-changed"));
+    }, 300);
+  }
+
+  const live = document.getElementById("live");
+  if (live?.hasAttribute("hx-get") && window.EventSource) {
+    const events = new EventSource("/events");
+    for (const kind of ["new", "changed", "removed", "reset"]) events.addEventListener(kind, refreshSoon);
+    window.addEventListener("pagehide", () => events.close());
+    window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+  }
+
+  document.addEventListener("htmx:after:swap", () => localise(document));
+  localise(document);
+})();

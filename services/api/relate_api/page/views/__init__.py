@@ -1,0 +1,11 @@
+"""What the page shows: one module for each view."""
+
+from fastapi import APIRouter
+
+from relate_api.page.views import actions, changes, journey, mail_list, message, message_files, thread
+
+__all__ = ["router"]
+
+router = APIRouter()
+for view in (mail_list, message, message_files, thread, journey, actions, changes):
+    router.include_router(view.router)

@@ -1,0 +1,91 @@
+"""`/messages/actions`: changes of one or several messages, by a form that names them and the action."""
+
+from collections.abc import Collection
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Form, HTTPException, Response
+from fastapi.responses import RedirectResponse
+
+from relate_api.access.dependencies import InjectedServices
+from relate_api.emails.filters import MAX_BULK_ITEMS
+from relate_api.mailboxes.moving import move_messages
+from relate_api.page.routes import PageRoute
+from relate_api.page.sign_in.form import own_path
+from relate_api.page.visitors import WritingVisitor
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId, Flag, Mailbox, MessageId
+
+_TRASH = "\\Trash"
+
+
+class Action(StrEnum):
+    """What is done."""
+
+    READ = "read"
+    UNREAD = "unread"
+    FLAG = "flag"
+    UNFLAG = "unflag"
+    MOVE = "move"
+    DELETE = "delete"
+
+
+_MARKS: dict[Action, tuple[int, int]] = {
+    Action.READ: (Flag.SEEN, 0),
+    Action.UNREAD: (0, Flag.SEEN),
+    Action.FLAG: (Flag.FLAGGED, 0),
+    Action.UNFLAG: (0, Flag.FLAGGED),
+}
+"""The flags that an action adds and removes."""
+
+router = APIRouter(route_class=PageRoute)
+
+
+@router.post("/messages/actions")
+async def change_messages(
+    visitor: WritingVisitor,
+    services: InjectedServices,
+    action: Annotated[Action, Form()],
+    *,
+    ids: Annotated[list[UUID], Form(alias="id", max_length=MAX_BULK_ITEMS)] = [],  # noqa: B006 - FastAPI copies it
+    mailbox: Annotated[str, Form(max_length=255)] = "",
+    back: Annotated[str, Form(max_length=2_000)] = "/",
+) -> Response:
+    """Mark, move or delete messages; those that do not exist are skipped. Then lead back."""
+    store, account_id = services.store, visitor.principal.account_id
+    message_ids = {MessageId(email_id) for email_id in ids}
+    if message_ids and action in _MARKS:
+        await store.mark_messages(account_id, message_ids, *_MARKS[action])
+    elif message_ids and action is Action.MOVE:
+        await _move(store, account_id, message_ids, mailbox)
+    elif message_ids:
+        await _delete(store, account_id, message_ids)
+    return RedirectResponse(own_path(back), HTTPStatus.SEE_OTHER)
+
+
+async def _move(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId], name: str) -> None:
+    try:
+        target = await store.mailbox(account_id, name)
+    except MailboxNotFound:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "There is no such mailbox.") from None
+    mailboxes = [mailbox.name for mailbox in await store.mailboxes(account_id)]
+    await move_messages(store, account_id, message_ids, target, mailboxes)
+
+
+async def _delete(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId]) -> None:
+    """Move messages to the trash; those that are there are deleted, and so are all in an account without one."""
+    mailboxes = await store.mailboxes(account_id)
+    trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == _TRASH), None)
+    discarded = set(message_ids) if trash is None else await _within(store, trash, message_ids)
+    if discarded:
+        await store.delete_messages(account_id, discarded)
+    if trash is not None and (others := set(message_ids) - discarded):
+        await move_messages(store, account_id, others, trash, [mailbox.name for mailbox in mailboxes])
+
+
+async def _within(store: MailStore, mailbox: Mailbox, message_ids: Collection[MessageId]) -> set[MessageId]:
+    """Those of the messages that are in a mailbox."""
+    return {*(await store.snapshot(mailbox.account_id, mailbox.name)).entries.uids_of(message_ids)}

@@ -1,0 +1,81 @@
+"""`/`: the mailboxes, and the messages of one of them or of a search."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request, Response
+
+from relate_api.access.dependencies import InjectedServices, Principal, Services
+from relate_api.emails.filters import MAX_QUERY_CHARACTERS, EmailFilters, EmailSearch, MailboxName
+from relate_api.emails.pages import empty_page, find_page
+from relate_api.emails.query_language import QueryError
+from relate_api.emails.schemas import EmailPage
+from relate_api.emails.searching import to_message_query
+from relate_api.mailboxes.counts import count_mailboxes
+from relate_api.mailboxes.schemas import MailboxDetails
+from relate_api.page.rendering import render
+from relate_api.page.routes import PageRoute
+from relate_api.page.visitors import ReadingVisitor
+from relate_mailstore.types import INBOX
+
+PAGE_ITEMS = 50
+MAX_CURSOR_CHARACTERS = 200
+OWN_USES = frozenset({"\\Sent", "\\Drafts"})
+"""In these mailboxes the recipients are shown in place of the sender, who is always the user."""
+
+Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)]
+Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
+
+router = APIRouter(route_class=PageRoute)
+
+
+@router.get("/")
+async def show_mail_list(
+    request: Request,
+    visitor: ReadingVisitor,
+    services: InjectedServices,
+    mailbox: Annotated[MailboxName, Query()] = INBOX,
+    *,
+    q: Search = "",
+    cursor: Cursor = None,
+) -> Response:
+    """Show a mailbox, or what a search finds in all mailboxes."""
+    principal, error = visitor.principal, ""
+    mailboxes = await count_mailboxes(services.store, principal.account_id)
+    query = q.strip()
+    try:
+        page = await _read_page(principal, services, mailbox, query, cursor)
+    except QueryError as refused:
+        page, error = empty_page(EmailFilters()), f"{refused}, at character {refused.position + 1}"
+    place = {"q": query} if query else {"mailbox": mailbox}
+    return render(
+        request,
+        "mail_list.html",
+        visitor,
+        mailboxes=mailboxes,
+        current=None if query else mailbox,
+        query=query,
+        error=error,
+        page=page,
+        shows_recipients=not query and _use_of(mailboxes, mailbox) in OWN_USES,
+        newest=f"/?{urlencode(place)}",
+        older=page.next_cursor and f"/?{urlencode({**place, 'cursor': page.next_cursor})}",
+        is_first=cursor is None,
+    )
+
+
+async def _read_page(
+    principal: Principal, services: Services, mailbox: str, query: str, cursor: str | None
+) -> EmailPage:
+    """Raises QueryError, HTTPException with 422 for an invalid cursor."""
+    if not query:
+        filters = EmailFilters(mailbox=mailbox, cursor=cursor, limit=PAGE_ITEMS)
+        return await find_page(principal, services, filters.query(), filters)
+    search = EmailSearch(q=query, mailbox="", cursor=cursor, limit=PAGE_ITEMS)  # `in:` narrows it
+    found = await to_message_query(search, principal.account_id, services.store)
+    return await find_page(principal, services, found, search)
+
+
+def _use_of(mailboxes: Sequence[MailboxDetails], name: str) -> str | None:
+    return next((mailbox.special_use for mailbox in mailboxes if mailbox.name == name), None)

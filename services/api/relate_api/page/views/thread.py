@@ -1,0 +1,31 @@
+"""`/threads/{id}`: the messages of a thread, with the texts of all."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from relate_api.access.dependencies import InjectedServices
+from relate_api.emails.threads import read_thread
+from relate_api.mailboxes.counts import count_mailboxes
+from relate_api.page.rendering import render
+from relate_api.page.routes import PageRoute
+from relate_api.page.visitors import ReadingVisitor
+
+router = APIRouter(route_class=PageRoute)
+
+
+@router.get("/threads/{thread_id}")
+async def show_thread(
+    request: Request,
+    thread_id: Annotated[str, Path(max_length=100)],
+    visitor: ReadingVisitor,
+    services: InjectedServices,
+) -> Response:
+    """Show the messages of a thread, oldest first."""
+    return render(
+        request,
+        "thread.html",
+        visitor,
+        messages=await read_thread(thread_id, visitor.principal, services),
+        mailboxes=await count_mailboxes(services.store, visitor.principal.account_id),
+    )

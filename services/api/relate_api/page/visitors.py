@@ -1,0 +1,72 @@
+"""Who visits: a session is a credential with the scopes of its key. Forms have to be of this page."""
+
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Request
+
+from relate_accounts.types import Scope
+from relate_api.access.dependencies import InjectedServices, Principal, ScopeRequirement, limit_rate
+from relate_api.http.forwarded import RequestClient
+from relate_api.page.context import InjectedSessions
+from relate_api.page.sessions.cookies import SESSION, read_cookie
+from relate_api.page.sessions.csrf import check_form
+
+REFRESH_FIELD = "x-refresh"
+"""A field of requests that the page sends by itself: they do not defer the idle end of the session."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+class SignInNeeded(Exception):
+    """There is no session, or it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """The user of a session, and the secret that its forms have."""
+
+    principal: Principal
+    csrf: str = field(repr=False)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the session may change mail."""
+        return not self.principal.scopes.isdisjoint({Scope.API_WRITE, Scope.APP})
+
+
+class RequireSession(ScopeRequirement):
+    """Requires a session with one of these scopes, and the session's form for requests that change something."""
+
+    async def __call__(self, request: Request, services: InjectedServices, sessions: InjectedSessions) -> Visitor:
+        """Find the session. Raises SignInNeeded, HTTPException with 403 or 429."""
+        client: RequestClient = request.state.client
+        if not services.allows_plaintext(client):
+            raise HTTPException(HTTPStatus.FORBIDDEN, "sessions are accepted over TLS only: use https")
+        token = read_cookie(request, SESSION)
+        session = await sessions.find(token, is_use=self._is_use(request)) if token else None
+        if session is None:
+            raise SignInNeeded
+        if request.method not in _SAFE_METHODS:
+            await check_form(request, session.csrf)
+        limit_rate(request, session.granted)
+        if self.scopes.isdisjoint(session.scopes):
+            raise HTTPException(HTTPStatus.FORBIDDEN, f"the session lacks the scope {' or '.join(sorted(self.scopes))}")
+        principal = Principal(session.user, session.scopes, session.granted.expires, session.granted)
+        return Visitor(principal, session.csrf)
+
+    def _is_use(self, request: Request) -> bool:
+        return REFRESH_FIELD not in request.headers
+
+
+class RequireLiveSession(RequireSession):
+    """The same for a request that the page repeats by itself."""
+
+    def _is_use(self, request: Request) -> bool:
+        return False
+
+
+ReadingVisitor = Annotated[Visitor, Depends(RequireSession(Scope.API_READ, Scope.APP))]
+WritingVisitor = Annotated[Visitor, Depends(RequireSession(Scope.API_WRITE, Scope.APP))]
+ListeningVisitor = Annotated[Visitor, Depends(RequireLiveSession(Scope.API_READ, Scope.APP))]

@@ -1,0 +1,46 @@
+"""Rules on the command line: `smtp RCPT 30% reply 451`, `imap FETCH delay 2`, `smtp DATA 3 times disconnect after`."""
+
+import re
+from typing import cast
+
+from relate.dev.faults import check_rule
+from relate_api.developers.fault_rules import (
+    MAX_DELAY_SECONDS,
+    Disconnection,
+    FaultRule,
+    FaultService,
+    InvalidRule,
+)
+from relate_config import ConfigurationError
+
+_RULE = re.compile(
+    r"(?P<service>smtp|pop3|imap) (?P<command>[A-Z]+(?: [A-Z]+)?)"
+    r"(?: (?P<percent>[0-9]{1,3}(?:\.[0-9]{1,3})?)%)?(?: (?P<times>[0-9]{1,6}) times)?"
+    r"(?: delay (?P<delay>[0-9]{1,2}(?:\.[0-9]{1,3})?))?"
+    r"(?: reply (?P<reply>[45][0-9]{2}|NO|BAD|-ERR)| disconnect (?P<disconnect>before|after))?"
+)
+USAGE = "SERVICE COMMAND [N%] [N times] [delay SECONDS] [reply CODE | disconnect before|after]"
+
+
+def parse_rule(text: str) -> FaultRule:
+    """The rule of a text. Raises ConfigurationError."""
+    match = _RULE.fullmatch(" ".join(text.split()))
+    if match is None:
+        raise ConfigurationError(f"a fault is: {USAGE}")
+    percent, times, delay = float(match["percent"] or 100), match["times"], float(match["delay"] or 0)
+    if not 0 < percent <= 100 or delay > MAX_DELAY_SECONDS:
+        raise ConfigurationError(f"a fault has up to 100 %, and a delay of at most {MAX_DELAY_SECONDS:g} seconds")
+    rule = FaultRule(
+        cast("FaultService", match["service"]),
+        match["command"],
+        percent / 100,
+        None if times is None else int(times),
+        delay,
+        match["reply"] or "",
+        None if match["disconnect"] is None else Disconnection(match["disconnect"]),
+    )
+    try:
+        check_rule(rule)
+    except InvalidRule as error:
+        raise ConfigurationError(str(error)) from None
+    return rule

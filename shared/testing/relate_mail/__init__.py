@@ -1,0 +1,1 @@
+"""Relate Mail for the tests of other programs: `relate_mail.testing`."""

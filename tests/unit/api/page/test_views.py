@@ -1,0 +1,299 @@
+"""What the page shows, and what its forms change."""
+
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from relate_api.page.shown import MAX_LINE_CHARACTERS, MAX_LINKS, file_size, mailbox_label, moment, one_line, plain_text
+from relate_api.page.views import changes
+from relate_mailstore.types import AccountId, Flag, MessageId
+from tests.support.factories import delivery, multipart, simple
+from tests.support.hostile_html import HOSTILE_TEXTS, SCRIPT
+from tests.support.memory_backend import MemoryBackend
+from tests.unit.api.page.browsing import act, places
+
+ROUTES_OF_A_MESSAGE = ("", "/html", "/source", "/journey", "/file", "/attachments/2")
+
+
+async def deliver(world: MemoryBackend, account_id: AccountId, raw: bytes) -> MessageId:
+    message_id = (await world.store.deliver(delivery(account_id, raw=raw))).message_id
+    assert message_id is not None
+    return message_id
+
+
+def hostile_message(text: str) -> bytes:
+    message = EmailMessage()
+    message["From"] = Address(text, "mallory", "example.net")
+    message["To"] = Address(text, "alice", "example.org")
+    message["Subject"] = text
+    message["Message-ID"] = "<hostile@example.net>"
+    message.set_content(text)
+    message.add_attachment(b"x", maintype="text", subtype="html", filename=text)
+    return message.as_bytes().replace(b"\n", b"\r\n")
+
+
+async def test_the_list_has_the_mailboxes_and_their_mail(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, multipart())
+    response = await visitor.get("/")
+    assert response.status_code == 200
+    assert f'href="/messages/{message_id}"' in response.text
+    for name in ("Inbox", "Archive", "Drafts", "Junk", "Sent", "Trash"):
+        assert f"<bdi>{name}</bdi>" in response.text
+    assert "1 message, 1 unread" in " ".join(response.text.split())
+    assert "1 file" in response.text
+
+
+async def test_pages_of_the_list_follow_each_other(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    ids = [await deliver(world, alice, simple()) for _ in range(51)]
+    first = await visitor.get("/")
+    older = first.text.split('" rel="next"')[0].rsplit('href="', 1)[1].replace("&amp;", "&")
+    second = await visitor.get(older)
+    shown = [sum(f'href="/messages/{each}"' in page.text for each in ids) for page in (first, second)]
+    assert shown == [50, 1]
+    assert "Newest" in second.text
+
+
+async def test_a_search_finds_mail_in_all_mailboxes(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    await act(visitor, "move", message_id, mailbox="Archive")
+    found = await visitor.get("/", params={"q": "is:unread in:Archive"})
+    assert f'href="/messages/{message_id}"' in found.text
+    assert f'href="/messages/{message_id}"' in (await visitor.get("/", params={"q": "is:unread"})).text
+    assert "Nothing matches" in (await visitor.get("/", params={"q": "in:INBOX"})).text
+
+
+async def test_a_wrong_search_says_where_it_is_wrong(visitor: httpx.AsyncClient) -> None:
+    response = await visitor.get("/", params={"q": 'from:ann <b>:"'})
+    assert response.status_code == 200
+    assert (await visitor.get("/", params={"q": "nope:x"})).text.count("at character 1") == 1
+    assert "<b>" not in response.text
+
+
+async def test_a_wrong_cursor_is_an_error_page(visitor: httpx.AsyncClient) -> None:
+    response = await visitor.get("/", params={"cursor": "wrong"})
+    assert response.status_code == 422
+    assert response.headers["content-type"].startswith("text/html")
+
+
+async def test_a_message_is_shown_with_its_text_and_files(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, multipart())
+    response = await visitor.get(f"/messages/{message_id}")
+    assert response.status_code == 200
+    assert f'href="/messages/{message_id}/attachments/2"' in response.text
+    saved = await visitor.get(f"/messages/{message_id}/attachments/2")
+    assert saved.headers["content-disposition"].startswith("attachment")
+    source = await visitor.get(f"/messages/{message_id}/source")
+    assert source.content == multipart()
+    assert source.headers["content-type"] == "text/plain; charset=utf-8"
+
+
+async def test_showing_a_message_changes_nothing(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    await visitor.get(f"/messages/{message_id}")
+    assert not (await world.store.message(alice, message_id)).flags & Flag.SEEN
+
+
+async def test_html_is_shown_in_a_sandboxed_frame_without_remote_images(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    raw = (
+        b"From: ann@example.net\r\nContent-Type: text/html\r\n\r\n"
+        b'<p>Hello</p><img src="https://tracker.invalid/p.gif"><script>x</script>'
+    )
+    message_id = await deliver(world, alice, raw)
+    page = (await visitor.get(f"/messages/{message_id}")).text
+    assert 'sandbox="allow-popups allow-popups-to-escape-sandbox"' in page
+    assert "1 remote image is not loaded" in page
+    assert "Hello" not in page.split("<iframe")[1]  # the frame's document is another one
+    frame = await visitor.get(f"/messages/{message_id}/html")
+    assert "<p>Hello</p>" in frame.text
+    assert "tracker.invalid" not in frame.text
+    assert "<script" not in frame.text
+    allowed = await visitor.get(f"/messages/{message_id}/html", params={"images": "true"})
+    assert 'src="https://tracker.invalid/p.gif"' in allowed.text
+
+
+async def test_images_in_the_message_are_in_the_document(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message = EmailMessage()
+    message["From"] = "ann@example.net"
+    message.set_content("Hello")
+    message.add_alternative('<img src="cid:logo@example"><img src="cid:missing">', subtype="html")
+    message.get_payload()[1].add_related(b"octets", "image", "png", cid="<logo@example>")  # type: ignore[index, union-attr]
+    message_id = await deliver(world, alice, message.as_bytes().replace(b"\n", b"\r\n"))
+    frame = (await visitor.get(f"/messages/{message_id}/html")).text
+    assert 'src="data:image/png;base64,b2N0ZXRz"' in frame
+    assert "cid:" not in frame
+
+
+@pytest.mark.parametrize("text", HOSTILE_TEXTS)
+async def test_names_subjects_and_texts_stay_text(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId, text: str
+) -> None:
+    message_id = await deliver(world, alice, hostile_message(text))
+    paths = ("/", f"/messages/{message_id}", f"/threads/{message_id}", f"/messages/{message_id}/journey")
+    for path in (*paths, f"/?q={SCRIPT}"):
+        page = (await visitor.get(path)).text
+        assert f"<script>{SCRIPT}" not in page
+        assert "<img src=x" not in page
+        assert 'onmouseover="' not in page
+        assert "\u202e" not in page
+        assert "49 " not in page.split("<h1>")[1].split("</h1>")[0]
+
+
+async def test_every_answer_has_a_policy(world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId) -> None:
+    message_id = await deliver(world, alice, multipart())
+    paths = [f"/messages/{message_id}{path}" for path in ROUTES_OF_A_MESSAGE if path != "/file"]
+    missing = f"/messages/{uuid4()}"
+    for path in ("/", "/sign-in", f"/threads/{message_id}", missing, *paths):
+        fields = (await visitor.get(path)).headers
+        policy = fields["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe-inline" not in policy or path.endswith("/html")
+        assert "unsafe-eval" not in policy
+        assert fields["x-content-type-options"] == "nosniff"
+        assert fields["cache-control"] == "no-store"
+        if "attachments" not in path:
+            ancestors = "'self'" if path.endswith("/html") else "'none'"
+            assert f"frame-ancestors {ancestors}" in policy
+            assert fields["x-frame-options"] == ("SAMEORIGIN" if path.endswith("/html") else "DENY")
+
+
+async def test_no_page_has_a_script_or_a_style_of_its_own(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, multipart())
+    for path in ("/", f"/messages/{message_id}", f"/threads/{message_id}", f"/messages/{message_id}/journey"):
+        page = (await visitor.get(path)).text
+        assert page.count("<script") == page.count("<script src=")
+        assert "<style" not in page
+        assert " style=" not in page
+        assert " onclick=" not in page
+
+
+async def test_the_first_view_is_small(world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId) -> None:
+    for _ in range(50):
+        await deliver(world, alice, multipart())
+    names = ("page.css", "page.js", "htmx.min.js", "icon.svg")
+    files = [len((await visitor.get(f"/static/{name}")).content) for name in names]
+    assert sum(files) < 60_000
+    assert sum(files) + len((await visitor.get("/", params={"mailbox": "Archive"})).content) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("action", "flags"),
+    [
+        ("read", (0, Flag.SEEN)),
+        ("unread", (Flag.SEEN, 0)),
+        ("flag", (0, Flag.FLAGGED)),
+        ("unflag", (Flag.FLAGGED, 0)),
+    ],
+)
+async def test_messages_are_marked(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId, action: str, flags: tuple[int, int]
+) -> None:
+    before, after = flags
+    ids = [await deliver(world, alice, simple()) for _ in range(2)]
+    await world.store.mark_messages(alice, ids, before)
+    response = await act(visitor, action, *ids, back="/?mailbox=INBOX")
+    assert (response.status_code, response.headers["location"]) == (303, "/?mailbox=INBOX")
+    for each in ids:
+        assert (await world.store.message(alice, each)).flags == after
+
+
+async def test_messages_are_moved(world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId) -> None:
+    message_id = await deliver(world, alice, simple())
+    await act(visitor, "move", message_id, mailbox="Archive")
+    assert await places(world, alice, message_id) == ["Archive"]
+    assert (await act(visitor, "move", message_id, mailbox="Nowhere")).status_code == 422
+    assert await places(world, alice, message_id) == ["Archive"]
+
+
+async def test_deleting_moves_to_the_trash_and_from_there_deletes(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    await act(visitor, "delete", message_id)
+    assert await places(world, alice, message_id) == ["Trash"]
+    await act(visitor, "delete", message_id)
+    assert (await visitor.get(f"/messages/{message_id}")).status_code == 404
+
+
+async def test_an_action_leads_back_to_this_page_only(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    assert (await act(visitor, "read", message_id, back="//evil.invalid/")).headers["location"] == "/"
+
+
+async def test_a_thread_has_its_messages_in_order(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    first = await deliver(world, alice, b"Message-ID: <1@x>\r\nSubject: Trip\r\n\r\nTrain or plane?\r\n")
+    second = await deliver(
+        world, alice, b"Message-ID: <2@x>\r\nReferences: <1@x>\r\nSubject: Re: Trip\r\n\r\nTrain\r\n"
+    )
+    page = (await visitor.get(f"/threads/{second}")).text
+    assert "2 messages" in page
+    assert page.index(f'href="/messages/{first}"') < page.index(f'href="/messages/{second}"')
+
+
+def test_a_text_links_addresses_of_the_web_and_nothing_else() -> None:
+    shown = plain_text('See https://example.org/a?b=1&c="2"> and javascript:x, (http://example.net/).')
+    assert 'href="https://example.org/a?b=1&amp;c="' in shown
+    assert 'href="http://example.net/"' in shown
+    assert shown.count("<a ") == 2
+    assert plain_text("http://x.invalid/ " * (MAX_LINKS + 1)).count("<a ") == MAX_LINKS
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\r\n b\tc", "a b c"),
+        ("\u202egpj.exe", "gpj.exe"),
+        ("a\x00b\u200b\ufeffc", "abc"),
+        ("👩\u200d🔧", "👩\u200d🔧"),
+        ("\u2066\u2069", "(none)"),
+        ("x" * 1_000, "x" * MAX_LINE_CHARACTERS + "…"),
+    ],
+)
+def test_a_line_has_no_invisible_characters(text: str, shown: str) -> None:
+    assert one_line(text, "(none)") == shown
+
+
+@pytest.mark.parametrize(
+    ("octets", "shown"), [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (46_120, "46 kB"), (2_500_000_000, "2.5 GB")]
+)
+def test_sizes_are_read_at_a_glance(octets: int, shown: str) -> None:
+    assert file_size(octets) == shown
+
+
+def test_times_and_mailboxes_are_shown_without_a_script_too() -> None:
+    time = datetime(2026, 11, 30, 9, 30, 2, tzinfo=UTC)
+    assert moment(time) == '<time datetime="2026-11-30T09:30:02.000+00:00">2026-11-30 09:30 UTC</time>'
+    assert moment(None) == ""
+    assert [mailbox_label(name) for name in ("INBOX", "Work/2026")] == ["Inbox", "Work/2026"]
+
+
+async def test_the_stream_of_changes_ends_after_a_while(
+    visitor: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "STREAM_SECONDS", 0.0)
+    response = await visitor.get("/events")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
