@@ -43,8 +43,8 @@ class TracedSteps:
 
     def connect(self, address: str, port: int) -> AbstractContextManager[Step]:
         """See `Observer.connect`."""
-        attributes = {"network.peer.address": address, "network.peer.port": port}
-        return _TracedStep(self._attempts.step("connect", attributes))
+        step = self._attempts.step("connect", {"network.peer.address": address, "network.peer.port": port})
+        return _TracedStep(step)
 
     def tls(self) -> AbstractContextManager[Step]:
         """See `Observer.tls`."""
