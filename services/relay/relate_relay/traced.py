@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from relate_mailstore.queue_types import Claimed, QueueState
 from relate_relay.attempt.sender import Result
@@ -42,13 +43,13 @@ class TracedSteps:
 
     def connect(self, address: str, port: int) -> AbstractContextManager[Step]:
         """See `Observer.connect`."""
-        return self._step("connect", {"network.peer.address": address, "network.peer.port": port})
+        step = self._attempts.step("connect", {"network.peer.address": address, "network.peer.port": port})
+        return _TracedStep(step)
 
-    @contextmanager
-    def tls(self) -> Iterator[Step]:
+    def tls(self) -> AbstractContextManager[Step]:
         """See `Observer.tls`."""
-        with self._attempts.step("tls") as self._handshake:
-            yield _TracedStep(self._handshake)
+        self._handshake = self._attempts.step("tls")
+        return _TracedStep(self._handshake)
 
     def tls_established(self, version: str, cipher: str, verified: bool) -> None:
         """See `Observer.tls_established`."""
@@ -69,17 +70,23 @@ class TracedSteps:
 
     def command(self, verb: str) -> AbstractContextManager[Step]:
         """See `Observer.command`."""
-        return self._step(f"command.{verb.lower()}", {})
-
-    @contextmanager
-    def _step(self, name: str, attributes: dict[str, str | int]) -> Iterator[Step]:
-        with self._attempts.step(name, attributes) as step:
-            yield _TracedStep(step)
+        return _TracedStep(self._attempts.step(f"command.{verb.lower()}"))
 
 
-class _TracedStep:
+class _TracedStep(AbstractContextManager["_TracedStep"]):
+    """A step, entered and left with its span. No generator, because each message has four."""
+
     def __init__(self, span: StepSpan) -> None:
         self._span = span
+
+    def __enter__(self) -> Self:
+        self._span.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._span.__exit__(kind, error, trace)
 
     def replied(self, reply: ServerReply) -> None:
         self._span.replied(str(reply.code), reply.enhanced, str(reply))

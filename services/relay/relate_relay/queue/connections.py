@@ -40,7 +40,7 @@ class Connections:
         self._supervisor = supervisor
         self._backlog: defaultdict[str, deque[Group]] = defaultdict(deque)
         self._leased: Counter[str] = Counter()  # recipients: of the backlog, and of attempts that run
-        self._idle: defaultdict[str, deque[asyncio.Future[Group | None]]] = defaultdict(deque)
+        self._idle: defaultdict[str, list[asyncio.Future[Group | None]]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_ending = False
 
@@ -77,10 +77,13 @@ class Connections:
         return is_served or self._destinations.free(domain) > 0
 
     def _hand_over(self, domain: str, group: Group) -> None:
-        """Give a group to a connection that waits for one, else to the backlog."""
-        idle = self._idle.get(domain, ())
+        """Give a group to a connection that waits for one, else to the backlog.
+
+        It is the one that has waited for the shortest time, so that those that are not needed end.
+        """
+        idle = self._idle.get(domain, [])
         while idle:
-            waiter = idle.popleft()
+            waiter = idle.pop()
             if not waiter.done():
                 waiter.set_result(group)
                 return
