@@ -15,11 +15,13 @@ from relate_accounts.types import Scope
 from relate_api.developers import Developers
 from relate_api.developers.fault_rules import MAX_RULES, FaultRule
 from relate_api.developers.waiters import Waiters
+from relate_api.page import Page
 from relate_mailstore.queue_types import QueueFilter
 from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_submission.routing import LocalOnly
 from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import SERVER_NAME, create_api, create_client, expect_problem
+from tests.unit.api.page.browsing import sign_in
 
 ALICE = "alice@example.test"
 RULE = {"service": "smtp", "command": "RCPT", "probability": 0.3, "reply": "451"}
@@ -38,6 +40,7 @@ class Developing:
             world,
             authenticator=OpenAuthenticator(world.authenticator, self.mailboxes, SERVER_NAME),
             developers=self.developers,
+            shown=Page(accepts_logins=True),
             directory=self.directory,
             routing=LocalOnly(self.directory),
         )
@@ -328,3 +331,13 @@ async def test_without_the_relay_nothing_is_released(developing: Developing) -> 
     async with create_client(developing.app, await admin_key(developing)) as client:
         assert "Relay__Enabled" in expect_problem(await client.post("/api/release", json=body), 409)["detail"]
     assert not (await developing.world.store.queue.find(QueueFilter(), 1)).items
+
+
+# --- browsers
+
+
+async def test_every_login_signs_in_at_the_page(developing: Developing) -> None:
+    await developing.deliver(ALICE, "Shown to Alice")
+    async with create_client(developing.app) as browser:
+        assert (await sign_in(browser, ALICE)).headers["location"] == "/"
+        assert "Shown to Alice" in (await browser.get("/")).text
