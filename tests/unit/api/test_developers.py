@@ -336,6 +336,36 @@ async def test_without_the_relay_nothing_is_released(developing: Developing) -> 
 # --- browsers
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:8080",
+        "LOCALHOST.",
+        "relate.localhost:8080",
+        "127.0.0.1:8080",
+        "[::1]:8080",
+        "[::ffff:192.0.2.1]",
+        "relate:8080",
+        "host.docker.internal",
+        "Mail.Example.ORG:8080",
+    ],
+)
+async def test_a_host_that_no_stranger_has_is_served(client: httpx.AsyncClient, host: str) -> None:
+    assert (await client.get("/api/emails", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "127.0.0.1x:80"]
+)
+@pytest.mark.parametrize("path", ["/api/emails", "/api/faults", "/", "/api/nothing"])
+async def test_a_name_that_a_stranger_points_at_this_server_is_refused(
+    client: httpx.AsyncClient, host: str, path: str
+) -> None:
+    problem = expect_problem(await client.get(path, headers={"Host": host}), 421)
+    assert problem["detail"].startswith("the Host is not")
+
+
 async def test_every_login_signs_in_at_the_page(developing: Developing) -> None:
     await developing.deliver(ALICE, "Shown to Alice")
     async with create_client(developing.app) as browser:
