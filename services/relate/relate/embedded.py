@@ -70,7 +70,7 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
             settings.api,
             settings.smtp,
             resources,
-            installation=_installation(settings),
+            installation=installation(settings),
             cors=settings.cors,
             page=settings.page,
             jaeger=settings.jaeger,
@@ -79,7 +79,8 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
         yield serve_relay(resources, settings.smtp.server_name)
 
 
-def _installation(settings: Settings) -> Installation:
+def installation(settings: Settings) -> Installation:
+    """What clients may know of the services of this process."""
     return Installation(
         endpoint(settings.smtp),
         endpoint(settings.pop3),
@@ -93,14 +94,18 @@ def _installation(settings: Settings) -> Installation:
 
 
 @asynccontextmanager
-async def run_servers(servers: Iterator[_Server]) -> AsyncIterator[None]:
-    """Run all servers inside the block. They stop concurrently, because their grace periods share ten seconds."""
+async def run_servers(servers: Iterator[_Server]) -> AsyncIterator[list[Any]]:
+    """Run all servers inside the block; yields what each of them yields.
+
+    They stop concurrently, because their grace periods share ten seconds.
+    """
     started: list[_Server] = []
+    entered: list[Any] = []
     try:
         for server in servers:
-            await server.__aenter__()
+            entered.append(await server.__aenter__())
             started.append(server)
-        yield
+        yield entered
     finally:
         await asyncio.gather(*(server.__aexit__(None, None, None) for server in started))
 

@@ -3,6 +3,7 @@
 run            the composition root: production's services with other ports
 settings       `Dev__…`
 listeners      refuses addresses that the Internet reaches
+admin_key      the key with the scope `admin`, valid while the process runs
 mailboxes      the users that this mode makes, and whether there are others
 directory      knows every recipient
 authenticator  accepts every login

@@ -347,7 +347,9 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "accounts.last_used": "Writes the times at which keys were last used.",
     "service.housekeeping.elect": "Chooses the process that collects garbage.",
     "service.housekeeping.collect": "Deletes messages that no mailbox holds.",
-    "relate.dev.prepare": "Checks the users, and makes the administrator's key, at the start of the developers' mode.",
+    "relate.dev.prepare": "Checks the users at the start of the developers' mode.",
+    "relate.dev.create_key": "Creates the administrator's key at the start of the developers' mode.",
+    "relate.dev.revoke_key": "Revokes the administrator's key at the end of the developers' mode.",
     "relate.first_run": "Looks whether there are users, at the start of the embedded edition.",
 }
 
