@@ -261,6 +261,19 @@ def test_a_malformed_rule_or_file_is_one_line(tmp_path: Path) -> None:
     expect_refusal("relate: .* does not exist", "--seed", str(tmp_path / "missing.eml"))
 
 
+def test_production_does_not_serve_its_database(tmp_path: Path) -> None:
+    with run_dev(ConnectionStrings__DefaultConnection=f"sqlite:///{tmp_path}/relate.db") as server:
+        send(server, "alice@example.test")
+    with Product(tmp_path, OTEL_SDK_DISABLED="true") as product:
+        refused = product.relate("serve")
+        assert refused.returncode == 1
+        assert "the developers' mode has made users in this database" in refused.stderr
+        findings = json.loads(product.relate_in_process("doctor", "--json").stdout)
+        (database,) = [each for each in findings if each["subject"] == "database"]
+        assert database["level"] == "error"
+        assert "ConnectionStrings__DefaultConnection" in database["remedy"]
+
+
 def test_its_own_database_is_accepted_again_and_the_old_key_is_not(tmp_path: Path) -> None:
     settings = {"ConnectionStrings__DefaultConnection": f"sqlite:///{tmp_path}/dev.db"}
     with run_dev(**settings) as server:
