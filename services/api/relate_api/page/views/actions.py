@@ -13,14 +13,12 @@ from fastapi.responses import RedirectResponse
 from relate_api.access.dependencies import InjectedServices
 from relate_api.emails.filters import MAX_BULK_ITEMS
 from relate_api.mailboxes.moving import move_messages
-from relate_api.page.routes import PageRoute
-from relate_api.page.sign_in.form import own_path
+from relate_api.page.routes import PageRoute, own_path
 from relate_api.page.visitors import WritingVisitor
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.mailbox_names import TRASH
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Flag, Mailbox, MessageId
-
-_TRASH = "\\Trash"
 
 
 class Action(StrEnum):
@@ -79,7 +77,7 @@ async def _move(store: MailStore, account_id: AccountId, message_ids: Collection
 async def _delete(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId]) -> None:
     """Move messages to the trash; those that are only there are deleted, and so are all in an account without one."""
     mailboxes = await store.mailboxes(account_id)
-    trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == _TRASH), None)
+    trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == TRASH), None)
     if trash is None:
         await store.delete_messages(account_id, message_ids)
         return
