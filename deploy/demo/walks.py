@@ -10,10 +10,10 @@ class Walk:
 
     service: str
     root: str
-    """The span with which a trace begins that has it."""
+    """The root span of its trace."""
     span: str
     tags: Mapping[str, object] = field(default_factory=dict)
-    """What it has: attributes, in Jaeger's spelling."""
+    """Attributes of `span`, as Jaeger spells them."""
     slower_than_seconds: float = 0.0
     shown: tuple[str, ...] = ()
     """The attributes that the picture shows."""

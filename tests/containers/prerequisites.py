@@ -54,6 +54,12 @@ def require(reason: str | None) -> None:
     pytest.skip(reason)
 
 
+def require_optional(image: str) -> None:
+    """Skip the test if an image is missing that the stack runs without."""
+    if not is_present(image):
+        pytest.skip(f"the image is missing; try: docker pull {image}")
+
+
 def services(overrides: Collection[str] = ()) -> frozenset[str]:
     """The services that can run here."""
     configured = config(overrides)["services"]

@@ -29,7 +29,7 @@ ALERT = {
 def alertmanager(stack: Project) -> Iterator[str]:
     """The URL of Alertmanager, in the stack with the profile."""
     image = prerequisites.config(profile="alerts")["services"]["alertmanager"]["image"]
-    prerequisites.require(None if prerequisites.is_present(image) else f"missing image: {image}")
+    prerequisites.require_optional(image)
     try:
         stack.compose("--profile=alerts", "up", "--wait", "--no-build", "--pull=never", "alertmanager")
         yield f"http://{HOST}:{stack.ports['alertmanager']}"

@@ -196,6 +196,6 @@ async def test_expired_requests_are_trimmed(fresh_database: str, clock: Clock) -
 
     async with opened(fresh_database, clock) as store:
         await store.deliver(to_bob(Sending(ALICE, request=REQUEST)))
-        assert await store.trim_requests() == 0
+        assert await store._parts.requests.trim() == 0
         clock.now += RETENTION_SECONDS
-        assert await store.trim_requests() == 1
+        assert await store._parts.requests.trim() == 1

@@ -83,9 +83,20 @@ async def test_a_session_tells_that_its_key_has_expired(accounts: AccountStore, 
     assert not found.is_open(NOW)
 
 
-async def test_a_session_tells_that_its_user_is_disabled(accounts: AccountStore, alice: User, key: NewKey) -> None:
-    await accounts.web_sessions.add(session_of(alice, key))
+async def test_disabling_a_user_removes_the_sessions(accounts: AccountStore, alice: User, key: NewKey) -> None:
+    bob = await accounts.add_user("bob@example.org")
+    for session in (session_of(alice, key), session_of(alice, None, "issuer"), session_of(bob, None, "of bob")):
+        await accounts.web_sessions.add(session)
+    for disabled in (True, False):
+        await accounts.set_disabled(alice.id, disabled=disabled)
+    assert await accounts.web_sessions.find(hash_token("token")) is None
+    assert await accounts.web_sessions.find(hash_token("issuer")) is None
+    assert await accounts.web_sessions.find(hash_token("of bob")) is not None
+
+
+async def test_a_session_of_a_disabled_user_is_not_open(accounts: AccountStore, alice: User, key: NewKey) -> None:
     await accounts.set_disabled(alice.id, disabled=True)
+    await accounts.web_sessions.add(session_of(alice, key))  # signed in at the same moment
     found = await accounts.web_sessions.find(hash_token("token"))
     assert found is not None
     assert not found.is_open(NOW)

@@ -80,7 +80,9 @@ async def serve_api(
         resources.authenticator.accept_tokens(logins)
         code_flow = CodeFlow(logins, installation.oidc) if installation.oidc.signs_people_in else None
     store, authenticator = resources.traced("api")
-    push_key = await load_key(resources.pushes, settings.push_contact or f"mailto:postmaster@{settings.server_name}")
+    contact = settings.push_contact or f"mailto:postmaster@{settings.server_name}"
+    with resources.supervisor.tracing.work("api.push.key"):
+        push_key = await load_key(resources.pushes, contact)
     services = Services(
         store,
         resources.accounts,

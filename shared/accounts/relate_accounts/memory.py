@@ -33,7 +33,6 @@ from relate_accounts.profile_ports import ProfileStore
 from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.types import ApiKey, Domain, DomainKey, Identity, NewKey, Revoked, Scope, User, UserId
 from relate_accounts.web_session_memory import MemoryWebSessionStore
-from relate_accounts.web_sessions import WebSessionStore
 
 _NO_ADDRESS = ""
 
@@ -61,7 +60,7 @@ class MemoryAccountStore:
         self._domain_keys: dict[str, list[DomainKey]] = {}  # the newest first
         self._ids = count(1)
         self.profiles: ProfileStore = MemoryProfileStore(self._users, now)
-        self.web_sessions: WebSessionStore = MemoryWebSessionStore(self._users, self._keys)
+        self.web_sessions = MemoryWebSessionStore(self._users, self._keys)
 
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
@@ -137,6 +136,8 @@ class MemoryAccountStore:
         """See `ports.AccountStore`."""
         user = await self.user(user_id)
         self._users[user_id] = changed = replace(user, disabled=(user.disabled or self._now()) if disabled else None)
+        if disabled:
+            self.web_sessions.remove_of(user_id)
         return changed
 
     async def set_display_name(self, user_id: UserId, display_name: str) -> User:

@@ -130,7 +130,7 @@ class AccountStore(Protocol):
         """Set a user's quota in octets, None for no limit. Raises UserNotFound."""
 
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
-        """Disable or enable a user's logins; idempotent. Raises UserNotFound."""
+        """Disable a user's logins, which ends sessions of browsers, or enable them; idempotent. Raises UserNotFound."""
 
     async def set_display_name(self, user_id: UserId, display_name: str) -> User:
         """Set a user's display name. Raises UserNotFound."""

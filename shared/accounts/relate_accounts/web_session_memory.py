@@ -46,6 +46,11 @@ class MemoryWebSessionStore:
         """See `web_sessions.WebSessionStore`."""
         self._sessions.pop(token_hash, None)
 
+    def remove_of(self, user_id: UserId) -> None:
+        """Remove the sessions of a user."""
+        for token_hash in [token_hash for token_hash, each in self._sessions.items() if each.user_id == user_id]:
+            del self._sessions[token_hash]
+
     async def remove_unused(self, since: datetime) -> int:
         """See `web_sessions.WebSessionStore`."""
         unused = [token_hash for token_hash, session in self._sessions.items() if session.used < since]

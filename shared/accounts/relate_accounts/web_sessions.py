@@ -47,7 +47,7 @@ class WebSessionStore(Protocol):
     """Storage of sessions, in memory or SQL. Every method may raise AccountsUnavailable."""
 
     async def add(self, session: WebSession) -> None:
-        """Store a session, and remove the user's oldest ones beyond the limit. Raises UserNotFound."""
+        """Store a session; beyond the limit those that were unused for longest are removed. Raises UserNotFound."""
 
     async def find(self, token_hash: bytes) -> FoundSession | None:
         """Return the session with this hash; None if there is none, or its user was removed."""

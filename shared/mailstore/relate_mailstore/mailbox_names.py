@@ -9,14 +9,13 @@ from relate_mailstore.types import INBOX
 DELIMITER = "/"
 """The hierarchy delimiter (RFC 9051 §5.1)."""
 
-DEFAULT_MAILBOXES = {
-    INBOX: "",
-    "Archive": "\\Archive",
-    "Drafts": "\\Drafts",
-    "Junk": "\\Junk",
-    "Sent": "\\Sent",
-    "Trash": "\\Trash",
-}
+ARCHIVE, DRAFTS, JUNK, SENT, TRASH = "\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"
+"""Special uses of mailboxes (RFC 6154 §2)."""
+
+OWN_USES = frozenset({DRAFTS, SENT})
+"""Those of mailboxes whose messages the user has written."""
+
+DEFAULT_MAILBOXES = {INBOX: "", "Archive": ARCHIVE, "Drafts": DRAFTS, "Junk": JUNK, "Sent": SENT, "Trash": TRASH}
 """The mailboxes of a new account and their special use (RFC 6154 §2)."""
 
 MAX_NAME_OCTETS = 1000

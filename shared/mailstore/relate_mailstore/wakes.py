@@ -78,6 +78,7 @@ class Alarm:
     async def watch(self) -> None:
         """Ring at each change, until cancelled; the owner keeps this as a task."""
         async with self._changes() as changes:
+            self.ring()  # what was due before the subscription was not told
             async for _ in changes:
                 self.ring()
 

@@ -88,7 +88,7 @@ class Processes:
 
 
 async def until_none(url: str, condition: str = "true") -> None:
-    """Wait until no recipient in the queue meets a condition: what other processes do to it is told to none here.
+    """Wait until no recipient in the queue meets a condition. It polls, because a test gets no notices of processes.
 
     Each look is a statement without a transaction, which on SQLite would take the write lock.
     """

@@ -96,8 +96,8 @@ class FirstLater:
         return LATER_REPLY
 
 
-async def until_only_never_waits(url: str) -> None:
-    """Wait until the queue has done what it can: what other processes do to it is told to none here."""
+async def wait_for_queue(url: str) -> None:
+    """Wait until the queue has done what it can."""
     await until_none(url, f"domain <> '{NEVER}' OR attempts = 0")
 
 
@@ -144,7 +144,7 @@ async def test_each_accepted_and_each_refused_mail_has_one_true_end(
             await asyncio.to_thread(processes.kill_one, random)
         for each in working:
             await asyncio.wrap_future(each)
-        await until_only_never_waits(any_home.url)
+        await wait_for_queue(any_home.url)
         await asyncio.to_thread(processes.stop_all)
         verdict = await judge(any_home.url, mails, accounts, sinks, processes)
     faults = verdict.faults()

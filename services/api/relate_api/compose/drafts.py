@@ -16,7 +16,7 @@ from relate_api.compose.pending import with_pending, without_pending
 from relate_api.compose.refusals import SendingRoute
 from relate_api.compose.schemas import DraftDetails, NewEmail, SentEmail
 from relate_api.compose.sending import Caller, Written, repeat_answer, send, with_author
-from relate_api.compose.special import DRAFTS, find_special
+from relate_api.compose.special import find_special
 from relate_api.compose.uploads import JSON, received, too_large
 from relate_api.compose.writing import write
 from relate_api.emails.endpoints import read_detail
@@ -24,6 +24,7 @@ from relate_api.emails.filters import Paging
 from relate_api.emails.pages import find_page
 from relate_api.emails.schemas import EmailDetail, EmailPage
 from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.mailbox_names import DRAFTS
 from relate_mailstore.types import AccountId, Flag, MailboxId, MessageId, MessageQuery, NewMessage, Uid
 from relate_submission.header import TooManyFields
 

@@ -16,12 +16,13 @@ from relate_api.compose.once import Key, find_answer, keyed
 from relate_api.compose.recipients import accept_recipients, find_recipients
 from relate_api.compose.refusals import SERVICE, note_envelope
 from relate_api.compose.schemas import RecipientState, SentEmail, SentRecipient
-from relate_api.compose.special import SENT, find_special
+from relate_api.compose.special import find_special
 from relate_api.compose.uploads import Offload, too_large
 from relate_api.http.forwarded import RequestClient
 from relate_mailstore.errors import OverQuota, RequestRepeated
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.identifiers import thread_id
+from relate_mailstore.mailbox_names import SENT
 from relate_mailstore.types import (
     AnsweredRequest,
     Delivery,

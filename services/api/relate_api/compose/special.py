@@ -5,8 +5,6 @@ from relate_mailstore.errors import MailboxExists
 from relate_mailstore.mailbox_names import DEFAULT_MAILBOXES
 from relate_mailstore.types import AccountId
 
-SENT, DRAFTS = "\\Sent", "\\Drafts"
-
 _DEFAULT_NAMES = {use: name for name, use in DEFAULT_MAILBOXES.items()}
 
 

@@ -16,6 +16,7 @@ from relate_api.emails.query_language import QueryError
 from relate_api.emails.schemas import EmailDetail, EmailPage, EmailSummary
 from relate_api.emails.searching import to_message_query
 from relate_api.http.conditional import matches, matches_none
+from relate_mailstore.mailbox_names import OWN_USES
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.types import ListedMessage, MessageId, MessageQuery, MessageState
 
@@ -24,7 +25,6 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
 }
 
 # Mailboxes that hold what the user has written, and so may show its Bcc.
-_OWN_USES = frozenset({"\\Sent", "\\Drafts"})
 
 IfMatch = Annotated[str | None, Header(description="The ETag of the message that the change is meant for; else 412.")]
 
@@ -101,7 +101,7 @@ async def read_detail(
 
 async def _is_own(principal: Principal, services: Services, listed: ListedMessage) -> bool:
     mailboxes = await services.store.mailboxes(principal.account_id)
-    own = {mailbox.name for mailbox in mailboxes if mailbox.special_use in _OWN_USES}
+    own = {mailbox.name for mailbox in mailboxes if mailbox.special_use in OWN_USES}
     return not own.isdisjoint(listed.mailboxes)
 
 

@@ -25,12 +25,17 @@ class Requested(NamedTuple):
     range: str | None = None
 
 
+POLICY = "sandbox; default-src 'none'"
+"""The Content-Security-Policy of a file, which a browser may show: nothing in it runs or is loaded."""
+
+
 def send_message(raw: RawMessage, email_id: UUID, name: str, if_none_match: str | None = None) -> Response:
     """The raw message as a file, or 304."""
     etag = f'"{email_id}"'  # messages are immutable
     if matches_none(if_none_match, etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
     headers = {"Content-Length": str(raw.size), "ETag": etag, "Content-Disposition": attachment(name)}
+    headers["Content-Security-Policy"] = POLICY
     return StreamingResponse(raw.chunks(), media_type="message/rfc822", headers=headers)
 
 
@@ -62,7 +67,7 @@ def _send_content(content: Content, etag: str, range_field: str | None) -> Respo
         headers["Content-Range"] = str(selected)
     headers["Content-Length"] = str(stop - start)
     headers["Content-Disposition"] = attachment(safe_name(content.part.filename, "attachment"))
-    headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    headers["Content-Security-Policy"] = POLICY
     return StreamingResponse(
         content.chunks(start, stop),
         status_code=HTTPStatus.OK if selected is None else HTTPStatus.PARTIAL_CONTENT,

@@ -10,9 +10,8 @@ from relate_api.emails.filters import SentFilters
 from relate_api.emails.pages import empty_page, find_page
 from relate_api.emails.schemas import EmailPage
 from relate_mailstore.criteria import Criterion, HasText, Place
+from relate_mailstore.mailbox_names import SENT
 from relate_mailstore.types import MessageQuery
-
-_SENT = "\\Sent"
 
 router = APIRouter()
 
@@ -46,4 +45,4 @@ async def list_sent_addresses(principal: Reader, services: InjectedServices) -> 
 async def _find_sent(principal: Principal, services: Services) -> str | None:
     """The name of the first mailbox with this special use."""
     mailboxes = await services.store.mailboxes(principal.account_id)
-    return next((mailbox.name for mailbox in mailboxes if mailbox.special_use == _SENT), None)
+    return next((mailbox.name for mailbox in mailboxes if mailbox.special_use == SENT), None)

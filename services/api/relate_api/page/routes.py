@@ -64,6 +64,12 @@ def lead_to_sign_in(request: Request) -> Response:
     return RedirectResponse(SIGN_IN + back, HTTPStatus.SEE_OTHER)
 
 
+def own_path(target: str) -> str:
+    """A path of this page; "/" for all else, such as another site's address."""
+    is_path = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if is_path else "/"
+
+
 def _error_page(
     request: Request, status: HTTPStatus, detail: str = "", fields: dict[str, str] | None = None
 ) -> Response:

@@ -45,7 +45,7 @@ class RequireSession(ScopeRequirement):
         if not services.allows_plaintext(client):
             raise HTTPException(HTTPStatus.FORBIDDEN, "sessions are accepted over TLS only: use https")
         token = read_cookie(request, SESSION)
-        session = await sessions.find(token, is_use=self._is_use(request)) if token else None
+        session = await sessions.find(token, client.address, is_use=self._is_use(request)) if token else None
         if session is None:
             raise SignInNeeded
         if request.method not in _SAFE_METHODS:

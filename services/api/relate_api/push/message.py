@@ -8,6 +8,7 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.types import UserId
 from relate_api.preferences.schemas import Preferences
 from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.mailbox_names import JUNK, TRASH
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Flag, ListedMessage, MessageId
 from relate_mailstore.webhook_types import WebhookDelivery, WebhookEvent
@@ -16,9 +17,9 @@ from relate_mime import MessageIndex
 MAX_TEXT_CHARACTERS = 120
 """Of each text: five of them fit into a message, whatever characters they have (six octets each at most)."""
 
-_TOLD = ("id", "recipient", "mailbox", "reason")  # of the event's data
+_KEPT_KEYS = ("id", "recipient", "mailbox", "reason")  # of the event's data
 
-_QUIET = ("\\Trash", "\\Junk")  # special uses (RFC 6154)
+_QUIET = (TRASH, JUNK)
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -36,7 +37,7 @@ class PushTexts:
         Raises StoreUnavailable, AccountsUnavailable.
         """
         event: dict[str, Any] = json.loads(delivery.body)
-        data = {name: event["data"][name] for name in _TOLD if event["data"].get(name) is not None}
+        data = {name: event["data"][name] for name in _KEPT_KEYS if event["data"].get(name) is not None}
         if delivery.event is WebhookEvent.NEW:
             message = await self._find_unread(account_id, MessageId(UUID(data["id"])))
             if message is None:

@@ -1,18 +1,17 @@
 """The request that hands a push message to a push service (RFC 8030 §5)."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 from relate_api.push.encryption import encrypt
 from relate_api.push.vapid import VapidKey
+from relate_api.webhooks.sender import Post
 from relate_mailstore.types import AccountId
 from relate_mailstore.webhook_types import Webhook, WebhookDelivery
 
 TTL_SECONDS = 24 * 3600
 """How long a push service keeps a message for a browser that is not connected: what is older is no news."""
 
-Request = tuple[Mapping[str, str], bytes]
-"""The fields and the content of a POST."""
 Write = Callable[[AccountId, WebhookDelivery], Awaitable[bytes | None]]
 """Writes the text of a delivery; None if there is nothing to send."""
 
@@ -25,7 +24,7 @@ class PushRequests:
         self._write = write
         self._clock = clock
 
-    async def __call__(self, subscription: Webhook, delivery: WebhookDelivery) -> Request | None:
+    async def __call__(self, subscription: Webhook, delivery: WebhookDelivery) -> Post | None:
         """The request of a delivery; None if there is nothing to send.
 
         Raises StoreUnavailable, AccountsUnavailable.

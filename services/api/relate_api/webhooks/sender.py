@@ -34,9 +34,9 @@ log = structlog.get_logger(__name__)
 
 Tell = Callable[[Webhook, DisabledReason], Awaitable[None]]
 """Tells the owner of a webhook that it was disabled."""
-Request = tuple[Mapping[str, str], bytes]
+Post = tuple[Mapping[str, str], bytes]
 """The fields and the content of a POST."""
-ComposePush = Callable[[Webhook, WebhookDelivery], Awaitable[Request | None]]
+ComposePush = Callable[[Webhook, WebhookDelivery], Awaitable[Post | None]]
 """Makes a request to a push service; None if none is needed. Raises StoreUnavailable, AccountsUnavailable."""
 
 
@@ -131,7 +131,7 @@ class WebhookSender:
             except (StoreError, AccountsUnavailable) as error:
                 log.warning("webhooks.failed", error=str(error))  # repeated when the lease ends
 
-    async def _post(self, webhook: Webhook, request: Request, span: Work) -> WebhookReply:
+    async def _post(self, webhook: Webhook, request: Post, span: Work) -> WebhookReply:
         fields, content = request
         try:
             response = await self._client.send(
@@ -146,7 +146,7 @@ class WebhookSender:
         self.results[kind, result_of(reply, is_push=webhook.is_push)] += 1
         return reply
 
-    async def _compose(self, webhook: Webhook, delivery: WebhookDelivery) -> Request:
+    async def _compose(self, webhook: Webhook, delivery: WebhookDelivery) -> Post:
         """The request to a webhook."""
         fields = {"Content-Type": "application/json", **signed_fields(webhook, delivery, self._clock())}
         if traceparent := self._traceparent():

@@ -5,10 +5,20 @@ from relate_imap.conversation import Conversation
 from relate_imap.handlers.list_status import mailbox_id
 from relate_imap.replies import Refused, TaggedResponse, ok
 from relate_mailstore.errors import InvalidMailboxName, MailboxExists, MailboxNotFound, TooManyMailboxes
-from relate_mailstore.mailbox_names import DELIMITER, check_new_name, check_renaming, parents
+from relate_mailstore.mailbox_names import (
+    ARCHIVE,
+    DELIMITER,
+    DRAFTS,
+    JUNK,
+    SENT,
+    TRASH,
+    check_new_name,
+    check_renaming,
+    parents,
+)
 from relate_mailstore.types import INBOX
 
-SPECIAL_USES = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")}
+SPECIAL_USES = {use.upper(): use for use in (ARCHIVE, DRAFTS, "\\Flagged", JUNK, SENT, TRASH)}
 """RFC 6154 §2 without \\All, a virtual mailbox that is not implemented."""
 
 

@@ -4,11 +4,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Integer, bindparam, delete, func, insert, literal, null, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from relate_accounts.addresses import canonical_address, find_canonical, is_catch_all
 from relate_accounts.errors import InvalidAddress, UserNotFound
 from relate_accounts.removal import BLOCK_PERIOD
-from relate_accounts.schema import UtcDateTime, addresses, api_keys, oidc_identities, removed_addresses, users
+from relate_accounts.schema import (
+    UtcDateTime,
+    addresses,
+    api_keys,
+    oidc_identities,
+    removed_addresses,
+    users,
+    web_sessions,
+)
 from relate_accounts.sql.addresses import SET_PRIMARY, SqlAddresses
 from relate_accounts.sql.rows import NO_ADDRESS, lock_user, parse_user
 from relate_accounts.types import Identity, User, UserId
@@ -92,7 +101,11 @@ class SqlUsers(SqlAddresses):
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """See `ports.AccountStore`."""
         since = func.coalesce(users.c.disabled, literal(self._now(), UtcDateTime)) if disabled else null()
-        return await self._change_user(user_id, disabled=since)
+        async with self._transaction() as connection:
+            user = await _change(connection, user_id, disabled=since)
+            if disabled:  # else they would open again when the user is enabled
+                await connection.execute(delete(web_sessions).where(web_sessions.c.user_id == user_id))
+        return user
 
     async def set_display_name(self, user_id: UserId, display_name: str) -> User:
         """See `ports.AccountStore`."""
@@ -152,9 +165,13 @@ class SqlUsers(SqlAddresses):
             return await self.user_by_identity(identity)
 
     async def _change_user(self, user_id: UserId, **values: object) -> User:
-        change = update(users).where(users.c.id == user_id).values(**values).returning(users)
         async with self._transaction() as connection:
-            row = (await connection.execute(change)).one_or_none()
-        if row is None:
-            raise UserNotFound("no user has that id")
-        return parse_user(row)
+            return await _change(connection, user_id, **values)
+
+
+async def _change(connection: AsyncConnection, user_id: UserId, **values: object) -> User:
+    change = update(users).where(users.c.id == user_id).values(**values).returning(users)
+    row = (await connection.execute(change)).one_or_none()
+    if row is None:
+        raise UserNotFound("no user has that id")
+    return parse_user(row)

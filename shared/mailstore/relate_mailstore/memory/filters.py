@@ -11,7 +11,7 @@ from relate_mailstore.filter_types import DeliveryFilter, Filter, FilterId, Filt
 from relate_mailstore.filtering import apply, filtered_accounts
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import AccountId, MessageId, generate_message_ids
-from relate_mailstore.mailbox_names import canonical_name
+from relate_mailstore.mailbox_names import TRASH, canonical_name
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.labels import MemoryLabels
 from relate_mailstore.search_text import message_text
@@ -110,7 +110,7 @@ class MemoryFilters:
     def _find_mailbox(self, one: DeliveryFilter) -> str | None:
         mailboxes = self._account(one.key.account_id).mailboxes
         if one.actions.delete:
-            return next((name for name, each in mailboxes.items() if each.state.special_use == "\\Trash"), None)
+            return next((name for name, each in mailboxes.items() if each.state.special_use == TRASH), None)
         return one.actions.mailbox if one.actions.mailbox in mailboxes else None
 
     def _expect_label(self, account_id: AccountId, rule: FilterRule) -> None:

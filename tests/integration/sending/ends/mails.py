@@ -92,7 +92,7 @@ class Mail:
 
 
 def random_mails(random: Random, count: int) -> Iterator[Mail]:
-    """So many mails; the first few of them are of every kind."""
+    """So many mails, each of a random kind."""
     for number in range(count):
         way = random.choice(_WAYS)
         to = random.choice(_FROM_STRANGERS if way is Way.MX else _FROM_USERS)

@@ -7,7 +7,9 @@ import pytest
 from fastapi import FastAPI
 
 from relate_api.page import Page
+from relate_api.page.views.journey import WORDS
 from relate_mailstore.event_types import Event, EventName
+from relate_mailstore.journeys import EndState
 from relate_mailstore.types import AccountId
 from tests.support.factories import delivery, simple
 from tests.support.memory_backend import MemoryBackend
@@ -20,6 +22,10 @@ JAEGER = "https://traces.example.org/ui/"
 @pytest.fixture
 def app(world: MemoryBackend, alice: AccountId) -> FastAPI:
     return create_api(world, shown=Page(jaeger_url=JAEGER))
+
+
+def test_every_event_and_end_has_words() -> None:
+    assert WORDS.keys() == {name.value for name in (*EventName, *EndState)}
 
 
 async def test_steps_are_shown_in_order_with_links_to_their_traces(

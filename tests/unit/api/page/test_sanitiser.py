@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_api.page.html_mail.frame import frame_policy
-from relate_api.page.html_mail.sanitiser import ATTRIBUTES, TAGS, sanitise
+from relate_api.page.html_mail.sanitiser import ATTRIBUTES, MAX_INLINE_CHARACTERS, TAGS, sanitise
 from relate_api.page.html_mail.styles import safe_style
 from tests.support.hostile_html import HOSTILE_HTML, TRACKER
 
@@ -82,6 +82,13 @@ def test_images_of_the_message_are_shown_by_their_content_id() -> None:
     assert f'src="{PIXEL}"' in clean.html
     assert "cid:" not in clean.html.lower()
     assert clean.blocked_images == 0
+
+
+def test_an_image_that_is_repeated_takes_bounded_memory() -> None:
+    image = "data:image/png;base64," + "A" * 1_000_000
+    shown = sanitise("<img src=cid:a>" * 1_000, {"a": image}).html
+    assert shown.count(image) == MAX_INLINE_CHARACTERS // len(image)
+    assert len(shown) < MAX_INLINE_CHARACTERS + 100_000
 
 
 def test_only_images_that_are_no_documents_are_in_data_addresses() -> None:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.types import Granted, Scope, UserId
 from relate_accounts.web_sessions import hash_token
 from relate_api.config import PageSettings
@@ -17,6 +18,8 @@ from tests.unit.api.page.browsing import COOKIE, act, form_secret, sign_in
 
 IDLE, ABSOLUTE = timedelta(minutes=720), timedelta(hours=720)
 SECOND = timedelta(seconds=1)
+CLIENT = "192.0.2.1"
+PLANTED = "A" * 43  # has the form of a token
 
 
 class Clock:
@@ -49,9 +52,9 @@ async def test_an_unused_session_ends(
 ) -> None:
     token = await keeper.begin(await granted(world, alice))
     clock.time += IDLE - SECOND
-    assert await keeper.find(token, is_use=False) is not None
+    assert await keeper.find(token, CLIENT, is_use=False) is not None
     clock.time += SECOND
-    assert await keeper.find(token) is None
+    assert await keeper.find(token, CLIENT) is None
     assert await world.accounts.web_sessions.find(hash_token(token)) is None
 
 
@@ -62,11 +65,11 @@ async def test_use_defers_the_idle_end_but_not_the_absolute_one(
     begun = clock.time
     while clock.time < begun + ABSOLUTE - IDLE:
         clock.time += IDLE - SECOND
-        session = await keeper.find(token)
+        session = await keeper.find(token, CLIENT)
         assert session is not None
         assert session.granted.expires == begun + ABSOLUTE
     clock.time = begun + ABSOLUTE
-    assert await keeper.find(token) is None
+    assert await keeper.find(token, CLIENT) is None
 
 
 async def test_a_session_of_an_expiring_key_expires_with_it(
@@ -76,11 +79,11 @@ async def test_a_session_of_an_expiring_key_expires_with_it(
     key = await world.accounts.create_key(UserId(alice), "short", [Scope.APP], expires)
     user = await world.accounts.user(UserId(alice))
     token = await keeper.begin(Granted(user, key.key.id, "short", key.key.scopes, expires=expires))
-    session = await keeper.find(token)
+    session = await keeper.find(token, CLIENT)
     assert session is not None
     assert session.granted.expires == expires
     clock.time = expires
-    assert await keeper.find(token) is None
+    assert await keeper.find(token, CLIENT) is None
 
 
 async def test_a_new_session_removes_those_that_are_unused(
@@ -90,6 +93,34 @@ async def test_a_new_session_removes_those_that_are_unused(
     clock.time += IDLE + SECOND
     await keeper.begin(await granted(world, alice))
     assert await world.accounts.web_sessions.find(hash_token(old)) is None
+
+
+async def test_what_is_no_token_is_not_looked_up(
+    keeper: SessionKeeper, world: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(world.accounts.web_sessions.__class__, "find")
+    for token in ("", "x", "a" * 42, "a" * 44, "ä" * 43, "\ud800" * 43):
+        assert await keeper.find(token, CLIENT) is None
+
+
+async def test_a_store_that_cannot_write_does_not_end_reading(
+    world: MemoryBackend,
+    alice: AccountId,
+    keeper: SessionKeeper,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    token = await keeper.begin(await granted(world, alice))
+
+    async def full(*_: object) -> None:
+        raise AccountsUnavailable("the disk is full")
+
+    monkeypatch.setattr(world.accounts.web_sessions, "touch", full)
+    monkeypatch.setattr(world.accounts.web_sessions, "remove", full)
+    clock.time += IDLE - SECOND
+    assert await keeper.find(token, CLIENT) is not None
+    clock.time += IDLE
+    assert await keeper.find(token, CLIENT) is None
 
 
 async def test_signing_in_leads_to_the_page_that_was_requested(stranger: httpx.AsyncClient, alice: AccountId) -> None:
@@ -124,10 +155,10 @@ async def test_the_token_is_stored_as_a_hash_only(
 async def test_signing_in_never_continues_a_token_of_the_browser(
     app: FastAPI, stranger: httpx.AsyncClient, alice: AccountId
 ) -> None:
-    stranger.cookies.set(COOKIE, "planted", domain="mail.example.org", path="/")
+    stranger.cookies.set(COOKIE, PLANTED, domain="mail.example.org", path="/")
     await sign_in(stranger, "alice")
-    assert [cookie.value for cookie in stranger.cookies.jar if cookie.name == COOKIE][-1] != "planted"
-    assert await app.state.sessions.find("planted") is None
+    assert [cookie.value for cookie in stranger.cookies.jar if cookie.name == COOKIE][-1] != PLANTED
+    assert await app.state.sessions.find(PLANTED, CLIENT) is None
 
 
 async def test_signing_in_again_ends_the_session_before(
@@ -136,7 +167,7 @@ async def test_signing_in_again_ends_the_session_before(
     first = visitor.cookies[COOKIE]
     await sign_in(visitor, "bob")
     assert visitor.cookies[COOKIE] != first
-    assert await app.state.sessions.find(first) is None
+    assert await app.state.sessions.find(first, CLIENT) is None
 
 
 async def test_signing_out_ends_the_session(app: FastAPI, visitor: httpx.AsyncClient) -> None:
@@ -144,7 +175,7 @@ async def test_signing_out_ends_the_session(app: FastAPI, visitor: httpx.AsyncCl
     response = await visitor.post("/sign-out", data={"csrf": form_secret(await visitor.get("/"))})
     assert (response.status_code, response.headers["location"]) == (303, "/sign-in")
     assert "Max-Age=0" in response.headers["set-cookie"]
-    assert await app.state.sessions.find(token) is None
+    assert await app.state.sessions.find(token, CLIENT) is None
 
 
 async def test_a_wrong_key_begins_no_session(stranger: httpx.AsyncClient, alice: AccountId) -> None:
@@ -161,11 +192,12 @@ async def test_wrong_keys_are_limited_as_everywhere(
     async def at_once(_: float) -> None:
         return None
 
+    right = await world.accounts.create_key(UserId(alice), "browser", [Scope.APP])
     monkeypatch.setattr(world.authenticator._wrong_logins, "_sleep", at_once)
     statuses = [(await sign_in(stranger, f"wrong {number}")).status_code for number in range(22)]
     assert statuses[:20] == [401] * 20
     assert 429 in statuses
-    assert (await sign_in(stranger, "alice")).status_code == 303  # a right key is never refused
+    assert (await sign_in(stranger, right.secret)).status_code == 303  # a right key is never refused
 
 
 async def test_a_key_that_shows_nothing_does_not_sign_in(

@@ -158,7 +158,7 @@ async def test_names_subjects_and_texts_stay_text(
 
 async def test_every_answer_has_a_policy(world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId) -> None:
     message_id = await deliver(world, alice, multipart())
-    paths = [f"/messages/{message_id}{path}" for path in ROUTES_OF_A_MESSAGE if path != "/file"]
+    paths = [f"/messages/{message_id}{path}" for path in ROUTES_OF_A_MESSAGE]
     missing = f"/messages/{uuid4()}"
     for path in ("/", "/sign-in", f"/threads/{message_id}", missing, *paths):
         fields = (await visitor.get(path)).headers
@@ -168,7 +168,7 @@ async def test_every_answer_has_a_policy(world: MemoryBackend, visitor: httpx.As
         assert "unsafe-eval" not in policy
         assert fields["x-content-type-options"] == "nosniff"
         assert fields["cache-control"] == "no-store"
-        if "attachments" not in path:
+        if "attachments" not in path and not path.endswith("/file"):
             ancestors = "'self'" if path.endswith("/html") else "'none'"
             assert f"frame-ancestors {ancestors}" in policy
             assert fields["x-frame-options"] == ("SAMEORIGIN" if path.endswith("/html") else "DENY")
@@ -232,6 +232,16 @@ async def test_deleting_moves_to_the_trash_and_from_there_deletes(
     assert await places(world, alice, message_id) == ["Trash"]
     await act(visitor, "delete", message_id)
     assert (await visitor.get(f"/messages/{message_id}")).status_code == 404
+
+
+async def test_deleting_what_has_a_copy_in_the_trash_keeps_the_copy(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    inbox = await world.store.snapshot(alice, "INBOX")
+    await world.store.copy(alice, inbox.mailbox.id, inbox.entries.uids_of([message_id])[message_id], "Trash")
+    await act(visitor, "delete", message_id)
+    assert await places(world, alice, message_id) == ["Trash"]
 
 
 async def test_an_action_leads_back_to_this_page_only(

@@ -45,6 +45,8 @@ _LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 _REMOTE = re.compile(r"(?:https?:)?//", re.IGNORECASE)
 _DATA_IMAGE = re.compile(r"data:image/(?:png|gif|jpeg|webp);base64,[A-Za-z0-9+/=\s]*+", re.IGNORECASE)
 _CID_CHARACTERS = len("cid:")
+MAX_INLINE_CHARACTERS = 16 * 1024 * 1024
+"""Of the images in the message that the HTML shows: each reference to one repeats it."""
 
 
 class Sanitised(NamedTuple):
@@ -56,12 +58,20 @@ class Sanitised(NamedTuple):
 
 def sanitise(html: str, inline_images: Mapping[str, str], *, remote_images: bool = False) -> Sanitised:
     """Sanitise HTML. `inline_images` are the addresses of images by Content-ID; remote ones stay only if allowed."""
-    blocked = 0
+    blocked, room = 0, MAX_INLINE_CHARACTERS
+
+    def inline_image(content_id: str) -> str | None:
+        nonlocal room
+        address = inline_images.get(content_id)
+        if address is None or len(address) > room:
+            return None
+        room -= len(address)
+        return address
 
     def image(source: str) -> str | None:
         nonlocal blocked
         if source[:_CID_CHARACTERS].lower() == "cid:":
-            return inline_images.get(source[_CID_CHARACTERS:].strip())
+            return inline_image(source[_CID_CHARACTERS:].strip())
         if _REMOTE.match(source):
             if remote_images:
                 return source

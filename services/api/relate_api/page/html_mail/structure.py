@@ -5,6 +5,7 @@ that are not closed, because it opens them again in each paragraph that follows.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from html import escape, unescape
 
@@ -53,6 +54,7 @@ class _Writer:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.stack: list[str] = []
+        self._open = Counter[str]()  # how many of each name, so that most searches of the stack are not needed
 
     def open(self, name: str, attributes: str) -> None:
         if name in _BLOCKS:
@@ -63,19 +65,19 @@ class _Writer:
             self.pieces.append(f"<{name}{attributes}>")
         elif len(self.stack) < MAX_DEPTH:
             self.stack.append(name)
+            self._open[name] += 1
             self.pieces.append(f"<{name}{attributes}>")
 
     def close(self, name: str) -> None:
         """Close an element with those in it; what is not open is ignored."""
-        if name in self.stack:
-            while self.stack:
-                closed = self.stack.pop()
-                self.pieces.append(f"</{closed}>")
-                if closed == name:
-                    break
+        if self._open[name]:
+            while self._end_innermost() != name:
+                pass
 
     def _end_implied(self, ended: frozenset[str], within: frozenset[str]) -> None:
         """End the outermost of these elements that is open within the innermost of those."""
+        if not any(self._open[name] for name in ended):
+            return
         found = None
         for position in range(len(self.stack) - 1, -1, -1):
             if self.stack[position] in within:
@@ -83,7 +85,13 @@ class _Writer:
             if self.stack[position] in ended:
                 found = position
         while found is not None and len(self.stack) > found:
-            self.pieces.append(f"</{self.stack.pop()}>")
+            self._end_innermost()
+
+    def _end_innermost(self) -> str:
+        name = self.stack.pop()
+        self._open[name] -= 1
+        self.pieces.append(f"</{name}>")
+        return name
 
 
 def balance(html: str, attributes: Mapping[str, set[str]], tags: frozenset[str]) -> str:

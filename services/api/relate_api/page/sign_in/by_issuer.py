@@ -18,8 +18,7 @@ from relate_api.oidc import CodeFlow, FlowFailed
 from relate_api.page.context import InjectedPage, InjectedSessions, Page
 from relate_api.page.routes import PageRoute
 from relate_api.page.sessions.cookies import ISSUER, SIGN_IN_SECONDS, clear_cookie, read_cookie, set_cookie
-from relate_api.page.sign_in.by_key import PLAINTEXT
-from relate_api.page.sign_in.form import begin_session, show_form
+from relate_api.page.sign_in.form import PLAINTEXT, begin_session, show_form
 
 PATHS = ("/sign-in/issuer", "/sign-in/callback")
 MAX_CODE_CHARACTERS = 4_096

@@ -10,15 +10,14 @@ from relate_api.access.dependencies import InjectedServices
 from relate_api.http.errors import RETRY_AFTER_SECONDS
 from relate_api.http.forwarded import RequestClient
 from relate_api.page.context import InjectedPage, InjectedSessions
-from relate_api.page.routes import PageRoute
+from relate_api.page.routes import PageRoute, own_path
 from relate_api.page.sessions.cookies import SIGN_IN, read_cookie
 from relate_api.page.sessions.csrf import check_form
-from relate_api.page.sign_in.form import ADMITTED, begin_session, own_path, show_form
+from relate_api.page.sign_in.form import ADMITTED, PLAINTEXT, begin_session, show_form
 
 PATHS = ("/sign-in",)
 MAX_KEY_CHARACTERS = 200
 MAX_TARGET_CHARACTERS = 2_000
-PLAINTEXT = "Keys are accepted over TLS only: use https."
 
 Target = Annotated[str, Query(alias="next", max_length=MAX_TARGET_CHARACTERS)]
 FormTarget = Annotated[str, Form(alias="next", max_length=MAX_TARGET_CHARACTERS)]

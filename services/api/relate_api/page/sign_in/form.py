@@ -14,6 +14,7 @@ from relate_api.page.sessions.keeper import SessionKeeper
 
 ADMITTED = frozenset({Scope.API_READ, Scope.APP})
 """With none of these scopes the page has nothing to show."""
+PLAINTEXT = "Keys are accepted over TLS only: use https."
 SESSION_COOKIE_SECONDS = 34_560_000
 """The longest that browsers keep a cookie (RFC 6265bis §5.5): the server decides when a session ends."""
 
@@ -37,9 +38,3 @@ async def begin_session(request: Request, sessions: SessionKeeper, granted: Gran
     response = RedirectResponse(target, HTTPStatus.SEE_OTHER)
     set_cookie(request, response, SESSION, token, SESSION_COOKIE_SECONDS)
     return response
-
-
-def own_path(target: str) -> str:
-    """A path of this page; "/" for all else, such as another site's address."""
-    is_path = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
-    return target if is_path else "/"

@@ -1,6 +1,7 @@
 """`/messages/actions`: changes of one or several messages, by a form that names them and the action."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated
@@ -12,14 +13,12 @@ from fastapi.responses import RedirectResponse
 from relate_api.access.dependencies import InjectedServices
 from relate_api.emails.filters import MAX_BULK_ITEMS
 from relate_api.mailboxes.moving import move_messages
-from relate_api.page.routes import PageRoute
-from relate_api.page.sign_in.form import own_path
+from relate_api.page.routes import PageRoute, own_path
 from relate_api.page.visitors import WritingVisitor
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.mailbox_names import TRASH
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Flag, Mailbox, MessageId
-
-_TRASH = "\\Trash"
 
 
 class Action(StrEnum):
@@ -76,16 +75,25 @@ async def _move(store: MailStore, account_id: AccountId, message_ids: Collection
 
 
 async def _delete(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId]) -> None:
-    """Move messages to the trash; those that are there are deleted, and so are all in an account without one."""
+    """Move messages to the trash; those that are only there are deleted, and so are all in an account without one."""
     mailboxes = await store.mailboxes(account_id)
-    trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == _TRASH), None)
-    discarded = set(message_ids) if trash is None else await _within(store, trash, message_ids)
-    if discarded:
+    trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == TRASH), None)
+    if trash is None:
+        await store.delete_messages(account_id, message_ids)
+        return
+    kept = await _within(store, [mailbox for mailbox in mailboxes if mailbox is not trash], message_ids)
+    if discarded := await _within(store, [trash], message_ids) - kept:
         await store.delete_messages(account_id, discarded)
-    if trash is not None and (others := set(message_ids) - discarded):
-        await move_messages(store, account_id, others, trash, [mailbox.name for mailbox in mailboxes])
+    if kept:
+        await move_messages(store, account_id, kept, trash, [mailbox.name for mailbox in mailboxes])
 
 
-async def _within(store: MailStore, mailbox: Mailbox, message_ids: Collection[MessageId]) -> set[MessageId]:
-    """Those of the messages that are in a mailbox."""
-    return {*(await store.snapshot(mailbox.account_id, mailbox.name)).entries.uids_of(message_ids)}
+async def _within(
+    store: MailStore, mailboxes: Collection[Mailbox], message_ids: Collection[MessageId]
+) -> set[MessageId]:
+    """Those of the messages that are in one of the mailboxes."""
+    found: set[MessageId] = set()
+    for mailbox in mailboxes:
+        with suppress(MailboxNotFound):  # deleted since
+            found.update((await store.snapshot(mailbox.account_id, mailbox.name)).entries.uids_of(message_ids))
+    return found

@@ -17,11 +17,11 @@ from relate_api.mailboxes.schemas import MailboxDetails
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.visitors import ReadingVisitor
+from relate_mailstore.mailbox_names import OWN_USES
 from relate_mailstore.types import INBOX
 
 PAGE_ITEMS = 50
 MAX_CURSOR_CHARACTERS = 200
-OWN_USES = frozenset({"\\Sent", "\\Drafts"})
 """In these mailboxes the recipients are shown in place of the sender, who is always the user."""
 
 Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)]

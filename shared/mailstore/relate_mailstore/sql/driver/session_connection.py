@@ -50,9 +50,14 @@ class SessionConnection:
         """Have `set_up` called with the present connection, if there is one, and with each new one."""
         async with self._statement_lock:
             self._on_connect.append(set_up)
-            if self._connection is not None:
+            if self._connection is None:
+                return
+            try:
                 with database_errors:
                     await set_up(self._connection)
+            except BaseException:
+                self._lost.set()  # the next connection is set up with it
+                raise
 
     @property
     def up(self) -> bool:

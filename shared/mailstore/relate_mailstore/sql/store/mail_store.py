@@ -105,10 +105,6 @@ class SqlMailStore(SqlRawStore, SqlSearchStore, SqlLiveStore, SqlMailboxStore, S
         """Remove rows that concurrent deletions left unreferenced; how many. For the administrator or a nightly job."""
         return await self._committer.run_without_notice(expunge.collect_garbage, removes=True)
 
-    async def trim_requests(self) -> int:
-        """Remove the requests that are older than a day; how many."""
-        return await self._parts.requests.trim()
-
     async def trim_tombstones(self) -> int:
         """Remove tombstones that are too old or too many; how many. Each process does so once a day."""
         return await self._parts.trim_tombstones()

@@ -15,6 +15,7 @@ from relate_mailstore.filter_rules import Match, fields_of, find_matches
 from relate_mailstore.filter_types import DeliveryFilter
 from relate_mailstore.filtering import apply, filtered_accounts, moves
 from relate_mailstore.identifiers import AccountId, MessageId
+from relate_mailstore.mailbox_names import TRASH
 from relate_mailstore.search_text import message_text
 from relate_mailstore.sql.deltas import MailboxName
 from relate_mailstore.sql.driver.dialects import numbers, one_of
@@ -28,7 +29,7 @@ from relate_mime import MessageIndex
 INLINE_OCTETS = 64 * 1024
 """Of the messages of a batch of which a text is made in the transaction: at worst some 40 ms."""
 
-_TRASH = (
+_OF_USE = (
     select(mailboxes.c.account_id, mailboxes.c.name)
     .where(one_of(mailboxes.c.account_id, numbers("accounts")), mailboxes.c.special_use == bindparam("special_use"))
     .order_by(mailboxes.c.id.desc())  # of several the oldest remains
@@ -152,5 +153,5 @@ def _evaluate(queued: QueuedDelivery, filters: AccountFilters, bodies: _Bodies) 
 
 
 def _find_trash(connection: Connection, accounts: Iterable[AccountId]) -> Mapping[AccountId, str]:
-    rows = run(connection, _TRASH, {"accounts": accounts, "special_use": "\\Trash"})
+    rows = run(connection, _OF_USE, {"accounts": accounts, "special_use": TRASH})
     return {AccountId(row.account_id): row.name for row in rows}
