@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from relate_mail.testing import IMAGE
+
 ROOT = Path(__file__).parents[2]
 MEMBERS = sorted([*ROOT.glob("shared/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")])
 MEMBER_KEYS = ("version", "requires-python", "license", "authors", "classifiers")
@@ -33,6 +35,16 @@ def test_the_workspace_has_the_version_and_licence_of_its_members() -> None:
 def test_the_stack_runs_images_of_the_members_version() -> None:
     (version,) = re.findall(r"^RELATE_VERSION=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE)
     assert version == project(MEMBERS[0])["version"]
+
+
+@pytest.mark.parametrize("name", ["docs/developers.md", "examples/java/src/test/java/org/example/RelateContainer.java"])
+def test_documents_and_examples_name_the_image_of_the_members_version(name: str) -> None:
+    tags = re.findall(r"relate-mail/relate:([0-9.]*)", (ROOT / name).read_text())
+    assert set(tags) == {project(MEMBERS[0])["version"]}
+
+
+def test_the_module_for_tests_runs_the_image_of_its_version() -> None:
+    assert f"relate-mail/relate:{project(MEMBERS[0])['version']}" == IMAGE
 
 
 @pytest.mark.parametrize("path", MEMBERS, ids=lambda path: path.parent.name)

@@ -107,7 +107,7 @@ async def serve_api(
         origins=cors.allowed_origins,
         requests_per_minute=settings.requests_per_minute,
         max_streams=settings.max_streams,
-        shown=Page(page, code_flow, jaeger.url),
+        shown=Page(page, code_flow, jaeger.url, accepts_logins=developers is not None),
         for_developers=developers,
     )
     resources.telemetry.instrument_app(app)

@@ -83,7 +83,7 @@ def create_app(
 ) -> FastAPI:
     """Create the API. Pages of `origins` may call it from a browser; `requests_per_minute` is the limit of each key.
 
-    `for_developers` adds the routes and namespaces of the developers' mode.
+    `for_developers` adds the routes and namespaces of the developers' mode, and the check of the Host.
 
     `app.state.streams`, at most `max_streams`, have to be closed before the server stops.
 
@@ -116,6 +116,7 @@ def create_app(
         app.state.developers = for_developers
         app.include_router(developers.router)
         app.add_middleware(developers.NamespaceMiddleware)
+        app.add_middleware(developers.HostMiddleware, server_name=services.submission.server_name)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     errors.install(app)

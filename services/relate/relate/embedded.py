@@ -9,6 +9,7 @@ from rich.text import Text
 
 from relate.database_discovery import record_running_server
 from relate.demo import account
+from relate.dev.made_users import refuse_made_users
 from relate.settings import Settings
 from relate.startup_banner import existing_demo_login, first_user_hint, new_demo_login, print_startup_banner
 from relate_accounts.errors import UserExists
@@ -42,20 +43,25 @@ def workers_per_service(settings: Settings) -> dict[str, int]:
 
 
 async def serve(settings: Settings, services: Collection[str], worker: int = 0, with_demo: bool = False) -> None:
-    """Serve until a stop is requested. Worker 0 runs all `services`; worker n those with more than n workers."""
+    """Serve until a stop is requested. Worker 0 runs all `services`; worker n those with more than n workers.
+
+    Raises ConfigurationError for a database with users of the developers' mode.
+    """
     raise_open_files()
     workers = workers_per_service(settings)
     mine = [service for service in SERVICES if service in services and worker < workers[service]]
     name = f"relate-{mine[0]}" if len(mine) == 1 else "relate-mail"
-    async with open_resources(settings.shared, name) as resources, run_servers(_servers(settings, resources, mine)):
-        if worker > 0:
-            await stop_requested()
-            return
-        url = settings.shared.database.default_connection
-        login = await _login(resources, with_demo)
-        with record_running_server(url):
-            print_startup_banner(settings, mine, describe_url(url), login)
-            await stop_requested()
+    url = settings.shared.database.default_connection
+    async with open_resources(settings.shared, name) as resources:
+        await refuse_made_users(url)
+        async with run_servers(_servers(settings, resources, mine)):
+            if worker > 0:
+                await stop_requested()
+                return
+            login = await _login(resources, with_demo)
+            with record_running_server(url):
+                print_startup_banner(settings, mine, describe_url(url), login)
+                await stop_requested()
 
 
 def _servers(settings: Settings, resources: Resources, services: Collection[str]) -> Iterator[_Server]:
@@ -70,7 +76,7 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
             settings.api,
             settings.smtp,
             resources,
-            installation=_installation(settings),
+            installation=installation(settings),
             cors=settings.cors,
             page=settings.page,
             jaeger=settings.jaeger,
@@ -79,7 +85,8 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
         yield serve_relay(resources, settings.smtp.server_name)
 
 
-def _installation(settings: Settings) -> Installation:
+def installation(settings: Settings) -> Installation:
+    """What clients may know of the services of this process."""
     return Installation(
         endpoint(settings.smtp),
         endpoint(settings.pop3),
@@ -93,14 +100,18 @@ def _installation(settings: Settings) -> Installation:
 
 
 @asynccontextmanager
-async def run_servers(servers: Iterator[_Server]) -> AsyncIterator[None]:
-    """Run all servers inside the block. They stop concurrently, because their grace periods share ten seconds."""
+async def run_servers(servers: Iterator[_Server]) -> AsyncIterator[list[Any]]:
+    """Run all servers inside the block; yields what each of them yields.
+
+    They stop concurrently, because their grace periods share ten seconds.
+    """
     started: list[_Server] = []
+    entered: list[Any] = []
     try:
         for server in servers:
-            await server.__aenter__()
+            entered.append(await server.__aenter__())
             started.append(server)
-        yield
+        yield entered
     finally:
         await asyncio.gather(*(server.__aexit__(None, None, None) for server in started))
 

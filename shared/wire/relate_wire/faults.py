@@ -4,7 +4,7 @@ A service without it has none, which is so in production: only the developers' m
 """
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Protocol
 
 from relate_wire.ports import CommandLike
@@ -13,8 +13,8 @@ from relate_wire.reply import Reply
 __all__ = ["Disconnect", "Fault", "FaultInjection", "SessionFaults"]
 
 
-class Disconnect(Enum):
-    """When the connection is aborted."""
+class Disconnect(StrEnum):
+    """When the connection is aborted, relative to the command."""
 
     BEFORE = "before"
     """The command is not executed."""

@@ -3,12 +3,15 @@
 import asyncio
 import json
 import smtplib
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.request import Request, urlopen
 
+import httpx
 import pytest
 
 from relate_mail.testing import ApiError, Mailbox, Namespace, NoMessage, Server, StartError
@@ -27,6 +30,7 @@ from tests.integration.developers.clients import (
 )
 from tests.integration.developers.conftest import run_dev
 from tests.support.product import Product
+from tests.unit.api.page.browsing import form_secret
 
 pytestmark = pytest.mark.xdist_group("developers")  # of one server
 
@@ -197,7 +201,40 @@ def test_mail_of_files_is_delivered_to_its_recipients(tmp_path: Path) -> None:
     assert found == expected
 
 
-# --- start
+# --- the page
+
+
+def test_a_person_signs_in_at_the_page_with_any_login_and_finds_the_traces() -> None:
+    settings = {
+        "OTEL_SDK_DISABLED": "false",
+        "Jaeger__Url": "http://jaeger.example.test",
+        "Oidc__Authority": "https://id.example.test",
+        "Oidc__Audience": "relate",
+    }
+    with run_dev(**settings) as server, httpx.Client(base_url=server.url, trust_env=False) as browser:
+        send(server, "alice@example.test")
+        found = Mailbox(server.url, "alice@example.test").wait()
+        assert not browser.get("/api/discovery").json()["oidcEnabled"]
+        secret = form_secret(browser.get("/sign-in"))
+        response = browser.post("/sign-in", data={"csrf": secret, "key": "alice@example.test"})
+        assert response.headers["location"] == "/"
+        assert "http://jaeger.example.test/trace/" in browser.get(f"/messages/{found.id}/journey").text
+
+
+# --- start and stop
+
+
+def test_all_servers_stop_at_the_same_time() -> None:
+    faults = [option for name in ("smtp", "pop3", "imap") for option in ("--fault", f"{name} NOOP delay 60")]
+    with run_dev(*faults) as server, ExitStack() as clients:
+        for port, tag in ((server.ports.smtp, b""), (server.ports.pop3, b""), (server.ports.imap, b"a ")):
+            client = clients.enter_context(socket.create_connection((server.host, port), timeout=60))
+            replies = clients.enter_context(client.makefile("rb"))
+            replies.readline()  # the greeting
+            client.sendall(tag + b"UNKNOWN\r\n" + tag + b"NOOP\r\n")
+            replies.readline()  # that UNKNOWN is refused: NOOP, which came with it, is in progress
+        began = time.perf_counter()
+    assert time.perf_counter() - began < 8  # each has 3 s for its commands in progress
 
 
 def expect_refusal(match: str, *arguments: str, **settings: str) -> None:
@@ -222,6 +259,19 @@ def test_a_malformed_rule_or_file_is_one_line(tmp_path: Path) -> None:
     expect_refusal("relate: a fault is: SERVICE COMMAND", "--fault", "smtp")
     expect_refusal("relate: smtp has no such command", "--fault", "smtp FETCH reply 451")
     expect_refusal("relate: .* does not exist", "--seed", str(tmp_path / "missing.eml"))
+
+
+def test_production_does_not_serve_its_database(tmp_path: Path) -> None:
+    with run_dev(ConnectionStrings__DefaultConnection=f"sqlite:///{tmp_path}/relate.db") as server:
+        send(server, "alice@example.test")
+    with Product(tmp_path, OTEL_SDK_DISABLED="true") as product:
+        refused = product.relate("serve")
+        assert refused.returncode == 1
+        assert "the developers' mode has made users in this database" in refused.stderr
+        findings = json.loads(product.relate_in_process("doctor", "--json").stdout)
+        (database,) = [each for each in findings if each["subject"] == "database"]
+        assert database["level"] == "error"
+        assert "ConnectionStrings__DefaultConnection" in database["remedy"]
 
 
 def test_its_own_database_is_accepted_again_and_the_old_key_is_not(tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ from relate_accounts.types import Scope
 from relate_api.developers import Developers
 from relate_api.developers.fault_rules import MAX_RULES, FaultRule
 from relate_api.developers.waiters import Waiters
+from relate_api.page import Page
 from relate_mailstore.queue_types import QueueFilter
 from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_submission.routing import LocalOnly
 from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import SERVER_NAME, create_api, create_client, expect_problem
+from tests.unit.api.page.browsing import sign_in
 
 ALICE = "alice@example.test"
 RULE = {"service": "smtp", "command": "RCPT", "probability": 0.3, "reply": "451"}
@@ -38,6 +40,7 @@ class Developing:
             world,
             authenticator=OpenAuthenticator(world.authenticator, self.mailboxes, SERVER_NAME),
             developers=self.developers,
+            shown=Page(accepts_logins=True),
             directory=self.directory,
             routing=LocalOnly(self.directory),
         )
@@ -328,3 +331,43 @@ async def test_without_the_relay_nothing_is_released(developing: Developing) -> 
     async with create_client(developing.app, await admin_key(developing)) as client:
         assert "Relay__Enabled" in expect_problem(await client.post("/api/release", json=body), 409)["detail"]
     assert not (await developing.world.store.queue.find(QueueFilter(), 1)).items
+
+
+# --- browsers
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:8080",
+        "LOCALHOST.",
+        "relate.localhost:8080",
+        "127.0.0.1:8080",
+        "[::1]:8080",
+        "[::ffff:192.0.2.1]",
+        "relate:8080",
+        "host.docker.internal",
+        "Mail.Example.ORG:8080",
+    ],
+)
+async def test_a_host_that_no_stranger_has_is_served(client: httpx.AsyncClient, host: str) -> None:
+    assert (await client.get("/api/emails", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example", "127.0.0.1x:80"]
+)
+@pytest.mark.parametrize("path", ["/api/emails", "/api/faults", "/", "/api/nothing"])
+async def test_a_name_that_a_stranger_points_at_this_server_is_refused(
+    client: httpx.AsyncClient, host: str, path: str
+) -> None:
+    problem = expect_problem(await client.get(path, headers={"Host": host}), 421)
+    assert problem["detail"].startswith("the Host is not")
+
+
+async def test_every_login_signs_in_at_the_page(developing: Developing) -> None:
+    await developing.deliver(ALICE, "Shown to Alice")
+    async with create_client(developing.app) as browser:
+        assert (await sign_in(browser, ALICE)).headers["location"] == "/"
+        assert "Shown to Alice" in (await browser.get("/")).text

@@ -1,6 +1,7 @@
-"""What only the developers' mode has: waiting for mail, empty mailboxes, fault injection, releases; and namespaces."""
+"""What only the developers' mode has: waiting, emptying, faults, releases; namespaces, and the check of the Host."""
 
 from relate_api.developers.endpoints import Developers, router
+from relate_api.developers.hosts import HostMiddleware
 from relate_api.developers.middleware import NamespaceMiddleware
 
-__all__ = ["Developers", "NamespaceMiddleware", "router"]
+__all__ = ["Developers", "HostMiddleware", "NamespaceMiddleware", "router"]

@@ -2,20 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal, NamedTuple, Protocol
+
+from relate_wire.faults import Disconnect
 
 MAX_RULES = 20  # of a namespace
 MAX_DELAY_SECONDS = 60.0
 
 FaultService = Literal["smtp", "pop3", "imap"]
-
-
-class Disconnection(StrEnum):
-    """When the connection is aborted, relative to the command."""
-
-    BEFORE = "before"
-    AFTER = "after"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +26,7 @@ class FaultRule:
     times: int | None = None
     delay_seconds: float = 0.0
     reply: str = ""
-    disconnect: Disconnection | None = None
+    disconnect: Disconnect | None = None
 
 
 class RuleState(NamedTuple):

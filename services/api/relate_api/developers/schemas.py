@@ -8,13 +8,13 @@ from pydantic import ConfigDict, Field, StrictInt
 from relate_api.developers.fault_rules import (
     MAX_DELAY_SECONDS,
     MAX_RULES,
-    Disconnection,
     FaultRule,
     FaultService,
     RuleState,
 )
 from relate_api.emails.schemas import EmailDetail
 from relate_api.schemas import RequestModel, ResponseModel
+from relate_wire.faults import Disconnect
 
 MAX_ADDRESS_CHARACTERS = 320
 MAX_SUBJECT_CHARACTERS = 1_000
@@ -76,7 +76,7 @@ class FaultRuleBody(RequestModel):
         str, Field(pattern=r"^([45][0-9]{2}|NO|BAD|-ERR)?$", description="In place of the command; empty for none.")
     ] = ""
     disconnect: Annotated[
-        Disconnection | None, Field(description="Abort the connection before the command, or after it without a reply.")
+        Disconnect | None, Field(description="Abort the connection before the command, or after it without a reply.")
     ] = None
 
     def rule(self) -> FaultRule:
@@ -99,7 +99,7 @@ class FaultRuleDetails(ResponseModel):
     times: int | None
     delay_seconds: float
     reply: str
-    disconnect: Disconnection | None
+    disconnect: Disconnect | None
     injected: int
 
     @classmethod

@@ -12,11 +12,15 @@ from relate_api.page.sessions.keeper import SessionKeeper
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Settings of the page; `code_flow` signs people in by an issuer, and `jaeger_url` is where traces are shown."""
+    """Settings of the page; `code_flow` signs people in by an issuer, and `jaeger_url` is where traces are shown.
+
+    `accepts_logins` is set in the developers' mode: what the authenticator accepts in place of a key begins a session.
+    """
 
     settings: PageSettings = field(default_factory=PageSettings)
     code_flow: CodeFlow | None = None
     jaeger_url: str = ""
+    accepts_logins: bool = False
 
 
 def get_page(request: Request) -> Page:

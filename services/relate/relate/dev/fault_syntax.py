@@ -6,18 +6,18 @@ from typing import cast
 from relate.dev.faults import check_rule
 from relate_api.developers.fault_rules import (
     MAX_DELAY_SECONDS,
-    Disconnection,
     FaultRule,
     FaultService,
     InvalidRule,
 )
 from relate_config import ConfigurationError
+from relate_wire.faults import Disconnect
 
 _RULE = re.compile(
     r"(?P<service>smtp|pop3|imap) (?P<command>[A-Z]+(?: [A-Z]+)?)"
     r"(?: (?P<percent>[0-9]{1,3}(?:\.[0-9]{1,3})?)%)?(?: (?P<times>[0-9]{1,6}) times)?"
     r"(?: delay (?P<delay>[0-9]{1,2}(?:\.[0-9]{1,3})?))?"
-    r"(?: reply (?P<reply>[45][0-9]{2}|NO|BAD|-ERR)| disconnect (?P<disconnect>before|after))?"
+    r"(?: reply (?P<reply>\S+)| disconnect (?P<disconnect>before|after))?"
 )
 USAGE = "SERVICE COMMAND [N%] [N times] [delay SECONDS] [reply CODE | disconnect before|after]"
 
@@ -37,7 +37,7 @@ def parse_rule(text: str) -> FaultRule:
         None if times is None else int(times),
         delay,
         match["reply"] or "",
-        None if match["disconnect"] is None else Disconnection(match["disconnect"]),
+        None if match["disconnect"] is None else Disconnect(match["disconnect"]),
     )
     try:
         check_rule(rule)

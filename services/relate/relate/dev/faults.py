@@ -7,7 +7,6 @@ from random import random
 from relate.dev.fault_replies import FORMS, make_reply
 from relate_api.developers.fault_rules import (
     MAX_RULES,
-    Disconnection,
     FaultRule,
     FaultService,
     InvalidRule,
@@ -19,14 +18,12 @@ from relate_imap.commands import Authenticate, Login
 from relate_pop3.commands import Auth as Pop3Auth
 from relate_pop3.commands import User
 from relate_smtp.commands import Auth, Mail, Rcpt
-from relate_wire.faults import Disconnect, Fault, SessionFaults
+from relate_wire.faults import Fault, SessionFaults
 from relate_wire.ports import CommandLike
 from relate_wire.sasl import SaslError, parse_initial, plain
 
 MAX_NAMESPACES = 1_000  # that have rules
 MAX_SESSION_NAMESPACES = 100  # of the recipients of one transaction
-
-_DISCONNECTS = {Disconnection.BEFORE: Disconnect.BEFORE, Disconnection.AFTER: Disconnect.AFTER}
 
 
 @dataclass(slots=True)
@@ -159,5 +156,5 @@ def _fault(rule: FaultRule, command: CommandLike) -> Fault:
     return Fault(
         rule.delay_seconds,
         make_reply(rule.service, rule.reply, command) if rule.reply else None,
-        _DISCONNECTS.get(rule.disconnect) if rule.disconnect is not None else None,
+        rule.disconnect,
     )

@@ -1,16 +1,18 @@
 """The composition root of the developers' mode: production's services, with ports that accept everything.
 
 Production's code does not know this mode: it gets a directory that knows every recipient, an authenticator that accepts
-every login, settings without `Relay__Enabled`, services with faults, and an API with a few more routes.
+every login, settings without `Relay__Enabled`, services with faults, and an API with a few more routes and a
+check of the Host.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from relate.database_discovery import record_running_server
+from relate.dev.admin_key import valid_admin_key
 from relate.dev.authenticator import OpenAuthenticator
 from relate.dev.directory import OpenDirectory
 from relate.dev.faults import Faults
@@ -18,17 +20,14 @@ from relate.dev.listeners import Host, check_hosts
 from relate.dev.mailboxes import Mailboxes
 from relate.dev.ready import Ready, print_json_line, print_table
 from relate.dev.seeding import seed
+from relate.embedded import installation, run_servers
 from relate.output import print_note
 from relate.settings import Settings
-from relate_accounts.ports import AccountStore
-from relate_accounts.types import Scope
 from relate_api.__main__ import serve_api
+from relate_api.config import OidcSettings
 from relate_api.developers import Developers
 from relate_api.developers.fault_rules import FaultRule
 from relate_api.developers.waiters import Waiters
-from relate_api.http.server import BoundPorts
-from relate_api.installation import Installation
-from relate_config import ConfigurationError
 from relate_imap.__main__ import imap_service
 from relate_mailstore.sql.driver.engine import describe_url
 from relate_pop3.__main__ import pop3_service
@@ -39,13 +38,9 @@ from relate_service.workers import stop_requested
 from relate_smtp.__main__ import smtp_service
 from relate_wire.config import ServiceSettings
 from relate_wire.limits import raise_open_files
-from relate_wire.published import endpoint
 from relate_wire.server import Server
 
-ADMINISTRATOR = "postmaster"  # the local part of the owner of the key with the scope admin
-KEY_NAME = "developers' mode"
-
-_PORT_NAMES = ("smtp", "smtps", "mx", "pop3", "pop3s", "imap", "imaps")  # in the order of the listeners
+_PORT_NAMES = ("smtp", "smtps", "mx", "pop3", "pop3s", "imap", "imaps", "http", "https")  # as the servers have them
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -82,7 +77,7 @@ async def serve(settings: Settings, options: Options) -> None:
 
 
 def open_settings(settings: Settings, *, any_ports: bool = False) -> Settings:
-    """The settings with logins in clear, no limits per client, and one process for each service."""
+    """The settings with logins in clear, no limits per client, and all services in one process."""
     every: dict[str, object] = {"enabled": True, "plaintext_authentication": "always"}
     ports: dict[str, object] = {"port": 0, "secure_port": 0} if any_ports else {}
 
@@ -103,13 +98,9 @@ def open_settings(settings: Settings, *, any_ports: bool = False) -> Settings:
 @asynccontextmanager
 async def _serve(settings: Settings, resources: Resources, options: Options) -> AsyncIterator[Ready]:
     """Run all services inside the block."""
-    mailboxes = Mailboxes(resources.accounts)
-    with resources.supervisor.tracing.work("relate.dev.prepare"):
+    mailboxes, tracing = Mailboxes(resources.accounts), resources.supervisor.tracing
+    with tracing.work("relate.dev.prepare"):
         await mailboxes.check_users()
-        admin_key = await _create_admin_key(resources.accounts, mailboxes, settings.smtp.server_name)
-    faults = Faults()
-    faults.replace("", options.faults)
-    developers = Developers(faults, Waiters(settings.dev.max_waiters), releases=resources.relay.enabled)
     opened = replace(
         resources,
         authenticator=OpenAuthenticator(resources.authenticator, mailboxes, settings.smtp.server_name),
@@ -117,71 +108,47 @@ async def _serve(settings: Settings, resources: Resources, options: Options) -> 
         relay=RelaySettings(),
     )
     await _seed(options.seeds, settings, opened)
+    faults = Faults()
+    faults.replace("", options.faults)
+    servers = _servers(settings, resources, opened, faults)
     async with (
-        _relay(resources, settings.smtp.server_name),
-        _serve_protocols(settings, opened, faults) as ports,
-        _serve_api(settings, opened, developers) as (http, https),
+        valid_admin_key(resources.accounts, mailboxes, settings.smtp.server_name, tracing) as admin_key,
+        run_servers(servers) as (smtp, pop3, imap, api, *_),
     ):
-        yield Ready(settings.api.host, **ports, http=http, https=https, admin_key=admin_key)
+        ports = (*smtp.ports, *pop3.ports, *imap.ports, *api)
+        yield Ready(settings.api.host, **dict(zip(_PORT_NAMES, ports, strict=True)), admin_key=admin_key)
 
 
-@asynccontextmanager
-async def _serve_protocols(settings: Settings, resources: Resources, faults: Faults) -> AsyncIterator[dict[str, int]]:
-    """Run SMTP, POP3 and IMAP inside the block; their bound ports by name."""
-    smtp = smtp_service(settings.smtp, resources, starttls=_is_trusted(settings.smtp))
-    pop3 = pop3_service(settings.pop3, resources, starttls=_is_trusted(settings.pop3))
-    imap = imap_service(settings.imap, resources, starttls=_is_trusted(settings.imap))
-    supervisor = resources.supervisor
-    async with (
-        Server(replace(smtp, faults=faults.service("smtp")), supervisor=supervisor) as smtp_server,
-        Server(replace(pop3, faults=faults.service("pop3")), supervisor=supervisor) as pop3_server,
-        Server(replace(imap, faults=faults.service("imap")), supervisor=supervisor) as imap_server,
-    ):
-        ports = (*smtp_server.ports, *pop3_server.ports, *imap_server.ports)
-        yield dict(zip(_PORT_NAMES, ports, strict=True))
+def _servers(
+    settings: Settings, resources: Resources, opened: Resources, faults: Faults
+) -> Iterator[AbstractAsyncContextManager[Any]]:
+    """The services with the ports of this mode, and the relay, if it is enabled, with those of production.
 
-
-def _serve_api(
-    settings: Settings, resources: Resources, developers: Developers
-) -> AbstractAsyncContextManager[BoundPorts]:
-    """The API with the routes of this mode. It tells clients the ports that are configured."""
-    installation = Installation(
-        endpoint(settings.smtp), endpoint(settings.pop3), endpoint(settings.imap), mta_sts=settings.mta_sts
-    )
-    return serve_api(
+    The relay sends what an administrator has released, since nothing else is queued.
+    """
+    smtp = smtp_service(settings.smtp, opened, starttls=_offers_starttls(settings.smtp))
+    pop3 = pop3_service(settings.pop3, opened, starttls=_offers_starttls(settings.pop3))
+    imap = imap_service(settings.imap, opened, starttls=_offers_starttls(settings.imap))
+    yield Server(replace(smtp, faults=faults.service("smtp")), supervisor=resources.supervisor)
+    yield Server(replace(pop3, faults=faults.service("pop3")), supervisor=resources.supervisor)
+    yield Server(replace(imap, faults=faults.service("imap")), supervisor=resources.supervisor)
+    yield serve_api(
         settings.api,
         settings.smtp,
-        resources,
-        installation=installation,
+        opened,
+        installation=replace(installation(settings), oidc=OidcSettings(), relays=False, smarthost=False),
         cors=settings.cors,
-        developers=developers,
+        page=settings.page,
+        jaeger=settings.jaeger,
+        developers=Developers(faults, Waiters(settings.dev.max_waiters), releases=resources.relay.enabled),
     )
+    if resources.relay.enabled:
+        yield serve_relay(resources, settings.smtp.server_name)
 
 
-@asynccontextmanager
-async def _relay(resources: Resources, server_name: str) -> AsyncIterator[None]:
-    """The relay, if it is enabled: it sends what an administrator has released, since nothing else is queued."""
-    if not resources.relay.enabled:
-        yield
-        return
-    async with serve_relay(resources, server_name):
-        yield
-
-
-def _is_trusted(section: ServiceSettings) -> bool:
+def _offers_starttls(section: ServiceSettings) -> bool:
     """Whether STARTTLS is offered: many clients then use it by themselves, and refuse a self-signed certificate."""
     return section.certificate_path is not None
-
-
-async def _create_admin_key(accounts: AccountStore, mailboxes: Mailboxes, server_name: str) -> str:
-    """Create the key with the scope `admin`, and revoke that of the last start. Raises ConfigurationError."""
-    user = await mailboxes.owner(f"{ADMINISTRATOR}@{server_name}")
-    if user is None:
-        raise ConfigurationError("Smtp__ServerName has to be a host name: logins without a domain are completed by it")
-    for key in await accounts.keys(user.id):
-        if key.revoked is None and key.name == KEY_NAME:
-            await accounts.revoke_key(user.id, key.id)
-    return (await accounts.create_key(user.id, KEY_NAME, [Scope.ADMIN])).secret
 
 
 async def _seed(paths: Sequence[Path], settings: Settings, resources: Resources) -> None:

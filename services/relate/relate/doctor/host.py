@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from relate.dev.made_users import FOUND, REMEDY, has_made_users
 from relate.doctor.findings import Finding, Level, error, ok
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
@@ -69,14 +70,18 @@ async def _check_database(settings: Settings) -> Finding:
     where = engine.url.render_as_string(hide_password=True)
     try:
         with database_errors:
-            async with engine.connect():
+            async with engine.connect() as connection:
                 revision = await current_revision(engine)
+                is_latest = revision == revisions()[-1]
+                is_open = is_latest and not settings.dev.enabled and await has_made_users(connection)
     except StoreError as fault:
         return error("database", f"{where}: {fault}", "start it, or set ConnectionStrings__DefaultConnection")
     finally:
         await engine.dispose()
-    if revision != revisions()[-1]:
+    if not is_latest:
         return error("database", f"{where}: schema {revision or 'missing'}", "run: relate migrate")
+    if is_open:
+        return error("database", f"{where}: {FOUND}", REMEDY)
     return ok("database", f"{where}: schema {revision}")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from urllib.request import ProxyHandler, Request, build_opener
 
 REQUEST_SECONDS = 30.0  # beside the time that the server waits for a message
-PROXY_SAFE_OPENER = build_opener(ProxyHandler({}))  # the server is local: a proxy of the environment cannot reach it
+DIRECT_OPENER = build_opener(ProxyHandler({}))  # uses no proxy of the environment, because the server is local
 
 
 class ApiError(Exception):
@@ -41,7 +41,7 @@ class Api:
         headers = {"Authorization": f"Bearer {self._login}", "Content-Type": "application/json"}
         request = Request(self._url + path + parameters, content, headers, method=method)  # noqa: S310 - http only
         try:
-            with PROXY_SAFE_OPENER.open(request, timeout=wait + REQUEST_SECONDS) as response:
+            with DIRECT_OPENER.open(request, timeout=wait + REQUEST_SECONDS) as response:
                 answer: bytes = response.read()
         except HTTPError as error:
             with error:

@@ -2,13 +2,14 @@
 
 import json
 from dataclasses import replace
+from importlib.metadata import version
 
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from relate_mail.testing.server import Ports, Server, parse_ready
 
-IMAGE = "relate-mail/relate:0.1.0"
+IMAGE = f"relate-mail/relate:{version('relate-mail-testing')}"
 START_SECONDS = 60
 _READY = '"adminKey"'  # in the line of `relate dev --json`
 
@@ -25,7 +26,7 @@ class RelateContainer(DockerContainer):
     def __init__(self, image: str = IMAGE, arguments: str = "") -> None:
         super().__init__(image)
         self.with_command(f"dev --json {arguments}".strip())
-        self.with_exposed_ports(*(getattr(_PORTS, name) for name in Ports.__dataclass_fields__))
+        self.with_exposed_ports(*_PORTS)
         self.waiting_for(LogMessageWaitStrategy(_READY).with_startup_timeout(START_SECONDS))
 
     def __enter__(self) -> Server:  # type: ignore[override]
@@ -38,5 +39,5 @@ class RelateContainer(DockerContainer):
         output, _ = self.get_logs()
         line = next(line for line in output.decode().splitlines() if _READY in line)
         server = parse_ready(json.loads(line))
-        ports = {name: int(self.get_exposed_port(getattr(_PORTS, name))) for name in Ports.__dataclass_fields__}
-        return replace(server, host=self.get_container_host_ip(), ports=Ports(**ports))
+        ports = Ports(*(int(self.get_exposed_port(port)) for port in _PORTS))
+        return replace(server, host=self.get_container_host_ip(), ports=ports)

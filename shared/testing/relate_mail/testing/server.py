@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from relate_mail.testing.api import Api
 from relate_mail.testing.mailbox import Mailbox
@@ -14,8 +14,7 @@ RULES_OWNER = "test"
 NAMESPACE_OCTETS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(NamedTuple):
     """The ports: `smtp` for submission, `mx` for mail from other servers; those that end in `s` begin with TLS."""
 
     smtp: int
@@ -93,4 +92,4 @@ class Namespace:
 
 def parse_ready(line: Mapping[str, Any]) -> Server:
     """The server of the line that `relate dev --json` prints."""
-    return Server(line["host"], Ports(**{name: line[name] for name in Ports.__dataclass_fields__}), line["adminKey"])
+    return Server(line["host"], Ports(*(line[name] for name in Ports._fields)), line["adminKey"])

@@ -8,7 +8,7 @@ import pytest
 
 from relate.dev.fault_syntax import parse_rule
 from relate.dev.faults import Faults
-from relate_api.developers.fault_rules import Disconnection, FaultRule, FaultService, InvalidRule
+from relate_api.developers.fault_rules import FaultRule, FaultService, InvalidRule
 from relate_config import ConfigurationError
 from relate_imap.framing import ImapFramer
 from relate_imap.grammar import parse as parse_imap
@@ -151,8 +151,8 @@ def test_a_reply_has_the_form_of_its_protocol(rule: FaultRule, line: str, octets
 
 def test_a_disconnection_is_before_or_after_the_command() -> None:
     faults = Faults()
-    for when, disconnect in zip(Disconnection, (Disconnect.BEFORE, Disconnect.AFTER), strict=True):
-        faults.replace("", [FaultRule("smtp", "DATA", disconnect=when)])
+    for disconnect in Disconnect:
+        faults.replace("", [FaultRule("smtp", "DATA", disconnect=disconnect)])
         fault = faults.service("smtp").session().choose(command("smtp", "DATA"))
         assert fault == Fault(disconnect=disconnect)
 
@@ -165,7 +165,7 @@ def test_a_disconnection_is_before_or_after_the_command() -> None:
         ("imap UID FETCH 0.5% reply NO", FaultRule("imap", "UID FETCH", 0.005, reply="NO")),
         (
             "smtp DATA 3 times delay 2 disconnect after",
-            FaultRule("smtp", "DATA", times=3, delay_seconds=2.0, disconnect=Disconnection.AFTER),
+            FaultRule("smtp", "DATA", times=3, delay_seconds=2.0, disconnect=Disconnect.AFTER),
         ),
     ],
 )
@@ -184,13 +184,21 @@ def test_a_malformed_rule_is_an_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["smtp RCPT 30%", "smtp FETCH reply 451", "imap FETCH reply 451", "pop3 STAT reply NO"]
+    ("text", "reason"),
+    [
+        ("smtp RCPT 30%", "a fault is a delay, a reply or"),
+        ("smtp FETCH reply 451", "smtp has no such command"),
+        ("imap FETCH reply 451", "imap has no such reply for a fault; an example is NO"),
+        ("pop3 STAT reply NO", "pop3 has no such reply for a fault; an example is -ERR"),
+        ("smtp RCPT reply 250", "smtp has no such reply for a fault; an example is 451"),
+        ("smtp RCPT reply later", "smtp has no such reply for a fault; an example is 451"),
+    ],
 )
-def test_a_rule_that_cannot_apply_is_an_error(text: str) -> None:
-    with pytest.raises(ConfigurationError):
+def test_a_rule_that_cannot_apply_is_an_error(text: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
         parse_rule(text)
 
 
 def test_a_fault_has_one_effect_on_the_connection() -> None:
     with pytest.raises(InvalidRule, match="not both"):
-        Faults().replace("", [FaultRule("smtp", "RCPT", reply="451", disconnect=Disconnection.AFTER)])
+        Faults().replace("", [FaultRule("smtp", "RCPT", reply="451", disconnect=Disconnect.AFTER)])

@@ -55,7 +55,8 @@ async def sign_in_by_key(
         response = show_form(request, page, HTTPStatus.TOO_MANY_REQUESTS, "Too many wrong keys: wait a moment.", target)
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
-    if isinstance(verdict, Denied) or verdict.key_id is None:  # a token would expire in minutes
+    # A token would expire in minutes.
+    if isinstance(verdict, Denied) or (verdict.key_id is None and not page.accepts_logins):
         return show_form(request, page, HTTPStatus.UNAUTHORIZED, "This key is not valid.", target)
     if ADMITTED.isdisjoint(verdict.scopes):
         return show_form(request, page, HTTPStatus.FORBIDDEN, "This key lacks the scope app or api:read.", target)
