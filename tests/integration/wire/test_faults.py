@@ -58,7 +58,7 @@ async def test_a_delay_precedes_the_command_and_the_replies_before_it_are_sent_a
         assert await client.line() == "later"
         assert time.perf_counter() - began < DELAY_SECONDS
         assert await client.line() == "a"
-        assert time.perf_counter() - began >= DELAY_SECONDS
+        assert time.perf_counter() - began > 0.9 * DELAY_SECONDS  # uvloop's timers have milliseconds
 
 
 @pytest.mark.parametrize(("disconnect", "executed"), [(Disconnect.BEFORE, 0), (Disconnect.AFTER, 1)])

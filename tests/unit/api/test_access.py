@@ -390,7 +390,7 @@ class Session(NamedTuple):
 async def signed_in(world: MemoryBackend, app: FastAPI, user_id: UserId, key: NewKey) -> Session:
     user = await world.accounts.user(user_id)
     token = await app.state.sessions.begin(Granted(user, key.key.id, key.key.name, key.key.scopes))
-    return Session(token, (await app.state.sessions.find(token)).csrf)
+    return Session(token, (await app.state.sessions.find(token, "192.0.2.1")).csrf)
 
 
 async def visit(

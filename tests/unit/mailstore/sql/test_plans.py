@@ -137,7 +137,7 @@ async def test_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> 
         "events.webhook_outbox._LOCK",
         "notices.ports._LAST_CHANGES",
         "mailboxes._LOCK_BY_NAMES_AND_ACCOUNTS",
-        "write.filtering._TRASH",
+        "write.filtering._OF_USE",
     }  # lists of accounts
 
 

@@ -43,7 +43,7 @@ _IMPLIED: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
 _TAG = re.compile(r"<(/?+)([a-zA-Z][^\s/>\0]*+)")
 _COMMENT_END = re.compile(r"--!?+>")
 _OTHER = re.compile(r"<[!?/]")
-_ATTRIBUTE = re.compile(r"""[\s/]*+([^\s/>=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+""")
+_TAG_ATTRIBUTE = re.compile(r"""[\s/]*+([^\s/>=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]*+)))?+""")
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,7}+|#[xX][0-9a-fA-F]{1,6}+|[a-zA-Z][a-zA-Z0-9]{1,31}+);")
 _REST_OF_TAG = re.compile(r"[^>]*+>?+")
 
@@ -142,7 +142,7 @@ def _read_attributes(text: str, start: int, allowed: set[str]) -> tuple[str, int
     """
     kept: dict[str, str] = {}
     position = start
-    while (found := _ATTRIBUTE.match(text, position)) is not None:
+    while (found := _TAG_ATTRIBUTE.match(text, position)) is not None:
         position = found.end()
         name = found[1].lower()
         if name in allowed and name not in kept:
