@@ -27,7 +27,7 @@ class _Noted(NamedTuple):
 
 
 class SendingRoute(APIRoute):
-    """A route of requests that send a message: it tells of those that are refused or fail."""
+    """A route of requests that send a message. The event log tells of each request that is refused or fails."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """See `APIRoute`."""

@@ -79,7 +79,7 @@ class Connections:
     def _hand_over(self, domain: str, group: Group) -> None:
         """Give a group to a connection that waits for one, else to the backlog.
 
-        It is the one that has waited for the shortest time, so that those that are not needed end.
+        The connection that was used last gets it, so that connections which are not needed become idle and end.
         """
         idle = self._idle.get(domain, [])
         while idle:

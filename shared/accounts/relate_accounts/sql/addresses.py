@@ -1,4 +1,4 @@
-"""The addresses of users, and those that are blocked because their user was removed."""
+"""The addresses of users, and the blocked addresses of removed users."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Deliveries in memory: messages are entered for every destination, and queued."""
+"""Deliveries in memory: each message is entered into the mailboxes of its destinations, and queued."""
 
 import time
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The store of mail as a whole: `MailStore`, and the one that tells who changes mail."""
+"""`MailStore`, the sum of the ports of mail; and `ActingStore`, whose changes name their author in the event log."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager

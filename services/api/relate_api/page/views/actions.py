@@ -75,7 +75,7 @@ async def _move(store: MailStore, account_id: AccountId, message_ids: Collection
 
 
 async def _delete(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId]) -> None:
-    """Move messages to the trash; those that are only there are deleted, and so are all in an account without one."""
+    """Move messages to the trash. What only the trash has is deleted, as is all in an account without a trash."""
     mailboxes = await store.mailboxes(account_id)
     trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == TRASH), None)
     if trash is None:
