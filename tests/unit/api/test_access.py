@@ -176,6 +176,7 @@ MISSING = {
         ("email_id", "thread_id", "draft_id", "label_id", "filter_id", "delivery_id", "address_id"), UNKNOWN
     ),
     "attachment_id": "9",
+    "name": "page.css",  # of the page: there are no others
 }
 DRAFT = b"From: alice@example.org\r\nTo: bob@example.net\r\nSubject: Lunch\r\n\r\nAt noon?\r\n"
 

@@ -2,10 +2,11 @@
 
 import hashlib
 from functools import cache
+from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse
 
 _TYPES = {
@@ -14,7 +15,7 @@ _TYPES = {
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
-PATHS = tuple(f"/static/{name}" for name in _TYPES)
+PATHS = ("/static/{name}",)
 FIELDS = {
     "Cache-Control": "public, max-age=31536000, immutable",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -34,29 +35,9 @@ def url_of(name: str) -> str:
     return f"/static/{name}?v={digest[:12]}"
 
 
-@router.get("/static/page.css")
-async def get_page_style() -> FileResponse:
-    """Get the style."""
-    return _file("page.css")
-
-
-@router.get("/static/page.js")
-async def get_page_script() -> FileResponse:
-    """Get the page's own script."""
-    return _file("page.js")
-
-
-@router.get("/static/htmx.min.js")
-async def get_page_htmx() -> FileResponse:
-    """Get the script htmx."""
-    return _file("htmx.min.js")
-
-
-@router.get("/static/icon.svg")
-async def get_page_icon() -> FileResponse:
-    """Get the icon."""
-    return _file("icon.svg")
-
-
-def _file(name: str) -> FileResponse:
+@router.get("/static/{name}")
+async def get_page_file(name: str) -> FileResponse:
+    """Get a file of the page."""
+    if name not in _TYPES:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     return FileResponse(_FOLDER / name, media_type=_TYPES[name], headers=FIELDS)

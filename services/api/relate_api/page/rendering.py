@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from relate_api.page import assets, shown
+from relate_api.page.notices import told
 from relate_api.page.visitors import Visitor
 
 POLICY = (
@@ -39,5 +40,5 @@ def environment() -> Environment:
 
 def render(request: Request, template: str, visitor: Visitor | None = None, **values: object) -> HTMLResponse:
     """A page. `visitor` is the one who has signed in, for what is around the content."""
-    text = environment().get_template(template).render(request=request, visitor=visitor, **values)
+    text = environment().get_template(template).render(request=request, visitor=visitor, done=told(request), **values)
     return HTMLResponse(text, headers=dict(FIELDS))

@@ -16,6 +16,11 @@ from relate_api.page.sessions.csrf import check_form
 REFRESH_FIELD = "x-refresh"
 """A field of requests that the page sends by itself: they do not defer the idle end of the session."""
 
+READING = frozenset({Scope.API_READ, Scope.APP})
+WRITING = frozenset({Scope.API_WRITE, Scope.APP})
+KEY_OWNING = frozenset({Scope.APP, Scope.ADMIN})
+"""Of each of these sets a session needs one scope, as requests to the API do."""
+
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -31,9 +36,24 @@ class Visitor:
     csrf: str = field(repr=False)
 
     @property
+    def may_read(self) -> bool:
+        """Whether the session may read mail."""
+        return not self.principal.scopes.isdisjoint(READING)
+
+    @property
     def may_write(self) -> bool:
         """Whether the session may change mail."""
-        return not self.principal.scopes.isdisjoint({Scope.API_WRITE, Scope.APP})
+        return not self.principal.scopes.isdisjoint(WRITING)
+
+    @property
+    def may_own_keys(self) -> bool:
+        """Whether the session may make and revoke its user's keys."""
+        return not self.principal.scopes.isdisjoint(KEY_OWNING)
+
+    @property
+    def may_administer(self) -> bool:
+        """Whether the session may change the server."""
+        return Scope.ADMIN in self.principal.scopes
 
 
 class RequireSession(ScopeRequirement):
@@ -67,6 +87,8 @@ class RequireLiveSession(RequireSession):
         return False
 
 
-ReadingVisitor = Annotated[Visitor, Depends(RequireSession(Scope.API_READ, Scope.APP))]
-WritingVisitor = Annotated[Visitor, Depends(RequireSession(Scope.API_WRITE, Scope.APP))]
-ListeningVisitor = Annotated[Visitor, Depends(RequireLiveSession(Scope.API_READ, Scope.APP))]
+ReadingVisitor = Annotated[Visitor, Depends(RequireSession(*READING))]
+WritingVisitor = Annotated[Visitor, Depends(RequireSession(*WRITING))]
+ListeningVisitor = Annotated[Visitor, Depends(RequireLiveSession(*READING))]
+KeyOwningVisitor = Annotated[Visitor, Depends(RequireSession(*KEY_OWNING))]
+AdministratingVisitor = Annotated[Visitor, Depends(RequireSession(Scope.ADMIN))]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from relate_api.page.shown import MAX_LINE_CHARACTERS, MAX_LINKS, file_size, mailbox_label, moment, one_line, plain_text
-from relate_api.page.views import changes
+from relate_api.page.views.mail import changes
 from relate_mailstore.types import AccountId, Flag, MessageId
 from tests.support.factories import delivery, multipart, simple
 from tests.support.hostile_html import HOSTILE_TEXTS, SCRIPT

@@ -59,5 +59,7 @@ async def sign_in_by_key(
     if isinstance(verdict, Denied) or (verdict.key_id is None and not page.accepts_logins):
         return show_form(request, page, HTTPStatus.UNAUTHORIZED, "This key is not valid.", target)
     if ADMITTED.isdisjoint(verdict.scopes):
-        return show_form(request, page, HTTPStatus.FORBIDDEN, "This key lacks the scope app or api:read.", target)
+        return show_form(
+            request, page, HTTPStatus.FORBIDDEN, "This key lacks the scope app, api:read or admin.", target
+        )
     return await begin_session(request, sessions, verdict, own_path(target))

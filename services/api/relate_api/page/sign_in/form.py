@@ -11,9 +11,11 @@ from relate_api.page.context import Page
 from relate_api.page.rendering import render
 from relate_api.page.sessions.cookies import SESSION, SIGN_IN, SIGN_IN_SECONDS, read_cookie, set_cookie
 from relate_api.page.sessions.keeper import SessionKeeper
+from relate_api.page.visitors import READING
 
-ADMITTED = frozenset({Scope.API_READ, Scope.APP})
+ADMITTED = READING | {Scope.ADMIN}
 """With none of these scopes the page has nothing to show."""
+ADMINISTRATION = "/admin"
 PLAINTEXT = "Keys are accepted over TLS only: use https."
 SESSION_COOKIE_SECONDS = 34_560_000
 """The longest that browsers keep a cookie (RFC 6265bis §5.5): the server decides when a session ends."""
@@ -35,6 +37,8 @@ def show_form(
 async def begin_session(request: Request, sessions: SessionKeeper, granted: Granted, target: str) -> Response:
     """Begin a session with a new token, and lead to a page."""
     token = await sessions.begin(granted, replaced=read_cookie(request, SESSION))
+    if target == "/" and granted.scopes.isdisjoint(READING):
+        target = ADMINISTRATION
     response = RedirectResponse(target, HTTPStatus.SEE_OTHER)
     set_cookie(request, response, SESSION, token, SESSION_COOKIE_SECONDS)
     return response

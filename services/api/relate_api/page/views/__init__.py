@@ -1,11 +1,11 @@
-"""What the page shows: one module for each view."""
+"""What the page shows: a folder for each of its parts, and in it a module for each view."""
 
 from fastapi import APIRouter
 
-from relate_api.page.views import actions, changes, journey, mail_list, message, message_files, thread
+from relate_api.page.views import mail
 
 __all__ = ["router"]
 
 router = APIRouter()
-for view in (mail_list, message, message_files, thread, journey, actions, changes):
-    router.include_router(view.router)
+for part in (mail,):
+    router.include_router(part.router)

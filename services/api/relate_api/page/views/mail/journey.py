@@ -50,7 +50,7 @@ async def show_journey(
     """Show what happened to a message, also after it was deleted."""
     return render(
         request,
-        "journey.html",
+        "mail/journey.html",
         visitor,
         mailboxes=await count_mailboxes(services.store, visitor.principal.account_id),
         journey=await read_journey(email_id, visitor.principal, services),

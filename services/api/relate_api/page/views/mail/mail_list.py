@@ -51,7 +51,7 @@ async def show_mail_list(
     place = {"q": query} if query else {"mailbox": mailbox}
     return render(
         request,
-        "mail_list.html",
+        "mail/mail_list.html",
         visitor,
         mailboxes=mailboxes,
         current=None if query else mailbox,

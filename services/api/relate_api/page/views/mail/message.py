@@ -49,7 +49,7 @@ async def show_message(
         blocked = (await _sanitise(message.html_body or "", {}, remote_images=False)).blocked_images
     return render(
         request,
-        "message.html",
+        "mail/message.html",
         visitor,
         message=message,
         mailboxes=await count_mailboxes(services.store, principal.account_id),

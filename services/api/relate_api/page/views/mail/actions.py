@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from relate_api.access.dependencies import InjectedServices
 from relate_api.emails.filters import MAX_BULK_ITEMS
 from relate_api.mailboxes.moving import move_messages
+from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute, own_path
 from relate_api.page.visitors import WritingVisitor
 from relate_mailstore.errors import MailboxNotFound
@@ -40,6 +41,9 @@ _MARKS: dict[Action, tuple[int, int]] = {
 }
 """The flags that an action adds and removes."""
 
+_TOLD = {Action.MOVE: Done.MOVED, Action.DELETE: Done.DELETED}
+"""What the next page tells; marks can be seen."""
+
 router = APIRouter(route_class=PageRoute)
 
 
@@ -62,6 +66,8 @@ async def change_messages(
         await _move(store, account_id, message_ids, mailbox)
     elif message_ids:
         await _delete(store, account_id, message_ids)
+    if message_ids and action in _TOLD:
+        return lead_to(own_path(back), _TOLD[action])
     return RedirectResponse(own_path(back), HTTPStatus.SEE_OTHER)
 
 

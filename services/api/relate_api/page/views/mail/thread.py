@@ -24,7 +24,7 @@ async def show_thread(
     """Show the messages of a thread, oldest first."""
     return render(
         request,
-        "thread.html",
+        "mail/thread.html",
         visitor,
         messages=await read_thread(thread_id, visitor.principal, services),
         mailboxes=await count_mailboxes(services.store, visitor.principal.account_id),
