@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import structlog
 
-from relate_config import ConfigurationError
+from relate_config import ConfigurationError, load
 from relate_outbound.addresses import PrivateDestinations
 from relate_relay.attempt.connector import Connector, Login, Options
 from relate_relay.attempt.requirement import Contexts
@@ -147,14 +147,14 @@ async def serve(_: int = 0) -> None:
     settings = ResourceSettings()
     if settings.relay.enabled and not settings.relay.helo_name:
         raise ConfigurationError("Relay__HeloName is needed: the name of this system in EHLO and in reports")
-    port = settings.relay.health_port
+    port, shared = settings.relay.health_port, settings.relay.workers > 1
     async with (
         open_resources(settings, "relate-relay") as resources,
         serve_relay(resources, settings.relay.helo_name) as is_healthy,
-        answer_checks(port, is_healthy, "Relay__HealthPort"),
+        answer_checks(port, is_healthy, "Relay__HealthPort", shared=shared),
     ):
         await stop_requested()
 
 
 if __name__ == "__main__":
-    run(serve, 1)
+    run(serve, load(RelaySettings).workers)
