@@ -74,11 +74,7 @@ async def serve_api(
     ConfigurationError, StoreUnavailable.
     """
     installation = installation or load_installation(smtp_settings, settings, resources.relay)
-    code_flow = None
-    if installation.oidc.is_enabled:
-        logins = oidc_logins(installation.oidc, resources.accounts, resources.store)
-        resources.authenticator.accept_tokens(logins)
-        code_flow = CodeFlow(logins, installation.oidc) if installation.oidc.signs_people_in else None
+    code_flow = await _accept_issuer(installation.oidc, resources) if installation.oidc.is_enabled else None
     store, authenticator = resources.traced("api")
     contact = settings.push_contact or f"mailto:postmaster@{settings.server_name}"
     with resources.supervisor.tracing.work("api.push.key"):
@@ -149,6 +145,17 @@ def _webhook_sender(
         resources.supervisor,
         traceparent=resources.telemetry.operations("api").origin,
     )
+
+
+async def _accept_issuer(settings: OidcSettings, resources: Resources) -> CodeFlow | None:
+    """Accept the issuer's tokens; the flow by which people sign in to the page, if the settings enable it."""
+    logins = oidc_logins(settings, resources.accounts, resources.store)
+    resources.authenticator.accept_tokens(logins)
+    if not settings.signs_people_in:
+        return None
+    with resources.supervisor.tracing.work("api.sign_in.secret"):
+        secret = await resources.accounts.sign_in_secret()
+    return CodeFlow(logins, settings, secret)
 
 
 def _submission(settings: SmtpSettings, resources: Resources) -> SubmissionRules:

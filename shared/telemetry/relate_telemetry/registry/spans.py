@@ -348,6 +348,7 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "service.housekeeping.elect": "Chooses the process that collects garbage.",
     "service.housekeeping.collect": "Deletes messages that no mailbox holds.",
     "api.push.key": "Reads, or makes, the key by which push services know this server, at the start of the API.",
+    "api.sign_in.secret": "Reads, or makes, the secret that signs cookies of the sign-in by an issuer, at the start.",
     "relate.dev.prepare": "Checks the users at the start of the developers' mode.",
     "relate.dev.create_key": "Creates the administrator's key at the start of the developers' mode.",
     "relate.dev.revoke_key": "Revokes the administrator's key at the end of the developers' mode.",
