@@ -1,7 +1,7 @@
 """The authorization code flow of OpenID Connect (Core §3.1), with PKCE (RFC 7636): how a person signs in by a browser.
 
 The secret of this client goes to the issuer alone, and the ID token comes from the issuer directly. It is verified
-nevertheless: signature, issuer, audience, times and nonce.
+nevertheless: signature, issuer, audience, authorized party, times and nonce.
 """
 
 import base64

@@ -202,6 +202,29 @@ async def test_a_token_for_another_purpose_begins_no_session(flow: Flow, claims:
     assert COOKIE not in flow.browser.cookies
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [{"aud": [CLIENT, "other"]}, {"aud": [CLIENT, "other"], "azp": "other"}, {"azp": "other"}, {"azp": ""}],
+    ids=str,
+)
+async def test_a_token_of_which_another_client_is_the_authorized_party_begins_no_session(
+    flow: Flow, claims: dict[str, Any]
+) -> None:
+    await flow.begin()
+    flow.issuer.answer = {"id_token": flow.issuer.token(**{"aud": CLIENT, "nonce": flow.nonce, **claims})}
+    assert (await flow.come_back()).status_code == 403
+    assert COOKIE not in flow.browser.cookies
+
+
+@pytest.mark.parametrize("claims", [{"aud": [CLIENT, "other"], "azp": CLIENT}, {"azp": CLIENT}, {"aud": [CLIENT]}])
+async def test_a_token_of_which_this_client_is_the_authorized_party_begins_a_session(
+    flow: Flow, claims: dict[str, Any]
+) -> None:
+    await flow.begin()
+    flow.issuer.answer = {"id_token": flow.issuer.token(**{"aud": CLIENT, "nonce": flow.nonce, **claims})}
+    assert (await flow.come_back()).status_code == 303
+
+
 async def test_a_token_that_another_key_has_signed_begins_no_session(flow: Flow) -> None:
     await flow.begin()
     flow.issuer.answer = {"id_token": flow.issuer.token(OTHER_RSA, aud=CLIENT, nonce=flow.nonce)}
