@@ -78,7 +78,7 @@ async def serve_api(
     store, authenticator = resources.traced("api")
     contact = settings.push_contact or f"mailto:postmaster@{settings.server_name}"
     with resources.supervisor.tracing.work("api.push.key"):
-        push_key = await load_key(resources.pushes, contact)
+        push_key = await load_key(resources.push_subscriptions, contact)
     services = Services(
         store,
         resources.accounts,
@@ -93,7 +93,7 @@ async def serve_api(
         labels=resources.traced_labels("api"),
         filters=resources.traced_filters("api"),
         webhooks=resources.webhooks,
-        pushes=resources.pushes,
+        push_subscriptions=resources.push_subscriptions,
         push_key=push_key.public,
         tracing=resources.supervisor.tracing,
     )

@@ -107,7 +107,7 @@ class Resources:
     labels: Labels
     filters: Filters
     webhooks: Webhooks
-    pushes: PushSubscriptions
+    push_subscriptions: PushSubscriptions
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
@@ -229,7 +229,7 @@ async def _make_resources(
         labels=store.labels,
         filters=store.filters,
         webhooks=store.webhooks,
-        pushes=store.pushes,
+        push_subscriptions=store.push_subscriptions,
         supervisor=supervisor,
         content=content,
         certificates=certificates,

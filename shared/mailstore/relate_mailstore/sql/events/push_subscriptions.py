@@ -23,7 +23,7 @@ from relate_mailstore.sql.events.webhook_rows import (
 )
 from relate_mailstore.sql.schema.tables import server_keys, webhooks
 from relate_mailstore.types import AccountId
-from relate_mailstore.webhook_rules import MAX_PUSHES_ITEMS, PUSHED
+from relate_mailstore.webhook_rules import MAX_PUSH_SUBSCRIPTIONS_ITEMS, PUSHED
 from relate_mailstore.webhook_types import NewWebhook, PushKeys, Webhook, WebhookId
 
 VAPID = "vapid"  # the name of the key in `server_keys`
@@ -86,8 +86,8 @@ def _store(connection: Connection, row: dict[str, object]) -> Webhook:
     others = [
         each.id for each in run(connection, _ALL, {"account_id": row["new_account_id"]}) if each.url != row["new_url"]
     ]
-    if len(others) >= MAX_PUSHES_ITEMS:
-        raise TooManyWebhooks(f"{MAX_PUSHES_ITEMS} push subscriptions")
+    if len(others) >= MAX_PUSH_SUBSCRIPTIONS_ITEMS:
+        raise TooManyWebhooks(f"{MAX_PUSH_SUBSCRIPTIONS_ITEMS} push subscriptions")
     (stored,) = run(connection, _SUBSCRIBE[connection.dialect.name], row)
     return parse_webhook(stored)
 
