@@ -13,7 +13,7 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.types import User
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
-from relate_api.config import ApiSettings, CorsSettings, OidcSettings, PageSettings
+from relate_api.config import SERVICE, ApiSettings, CorsSettings, OidcSettings, PageSettings
 from relate_api.developers import Developers
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
@@ -75,30 +75,9 @@ async def serve_api(
     """
     installation = installation or load_installation(smtp_settings, settings, resources.relay)
     code_flow = await _accept_issuer(installation.oidc, resources) if installation.oidc.is_enabled else None
-    store, authenticator = resources.traced("api")
-    contact = settings.push_contact or f"mailto:postmaster@{settings.server_name}"
-    with resources.supervisor.tracing.work("api.push.key"):
-        push_key = await load_key(resources.push_subscriptions, contact)
-    services = Services(
-        store,
-        resources.accounts,
-        authenticator,
-        settings.allows_plaintext,
-        installation,
-        events=resources.traced_events("api"),
-        queue=resources.traced_queue(),
-        suppressions=resources.suppressions,
-        submission=_submission(smtp_settings, resources),
-        content=resources.content,
-        labels=resources.traced_labels("api"),
-        filters=resources.traced_filters("api"),
-        webhooks=resources.webhooks,
-        push_subscriptions=resources.push_subscriptions,
-        push_key=push_key.public,
-        tracing=resources.supervisor.tracing,
-    )
+    push_key = await _load_push_key(settings, resources)
     app = create_app(
-        services,
+        _services(settings, _submission(smtp_settings, resources), resources, installation, push_key),
         settings.proxies,
         origins=cors.allowed_origins,
         requests_per_minute=settings.requests_per_minute,
@@ -107,7 +86,7 @@ async def serve_api(
         for_developers=developers,
     )
     resources.telemetry.instrument_app(app)
-    certificate = resources.certificates.add("api", settings.certificate())
+    certificate = resources.certificates.add(SERVICE, settings.certificate())
     async with (
         _webhook_sender(settings, resources, push_key, client) as sender,
         _exported(resources, app.state.streams, sender),
@@ -119,6 +98,41 @@ async def serve_api(
             app.state.streams.close()  # they would last as long as the server waits for requests
             if developers is not None:
                 developers.waiters.close()
+
+
+def _services(
+    settings: ApiSettings,
+    submission: SubmissionRules,
+    resources: Resources,
+    installation: Installation,
+    push_key: VapidKey,
+) -> Services:
+    """What endpoints use, traced as that of this service."""
+    store, authenticator = resources.traced(SERVICE)
+    return Services(
+        store,
+        resources.accounts,
+        authenticator,
+        settings.allows_plaintext,
+        installation,
+        events=resources.traced_events(SERVICE),
+        queue=resources.traced_queue(),
+        suppressions=resources.suppressions,
+        submission=submission,
+        content=resources.content,
+        labels=resources.traced_labels(SERVICE),
+        filters=resources.traced_filters(SERVICE),
+        webhooks=resources.webhooks,
+        push_subscriptions=resources.push_subscriptions,
+        push_key=push_key.public,
+        tracing=resources.supervisor.tracing,
+    )
+
+
+async def _load_push_key(settings: ApiSettings, resources: Resources) -> VapidKey:
+    contact = settings.push_contact or f"mailto:postmaster@{settings.server_name}"
+    with resources.supervisor.tracing.work("api.push.key"):
+        return await load_key(resources.push_subscriptions, contact)
 
 
 @asynccontextmanager
@@ -143,7 +157,7 @@ def _webhook_sender(
         Teller(resources.store, resources.accounts, settings.server_name),
         PushRequests(push_key, PushTexts(resources.store, resources.accounts), time.time),
         resources.supervisor,
-        traceparent=resources.telemetry.operations("api").origin,
+        traceparent=resources.telemetry.operations(SERVICE).origin,
     )
 
 
