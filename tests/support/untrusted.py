@@ -27,6 +27,9 @@ from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
 from relate_api.http.ranges import NotSatisfiableError, parse_range
 from relate_api.live.position import parse_token
+from relate_api.oidc.browser_secrets import BrowserSecrets
+from relate_api.oidc.browser_secrets import sign as sign_cookie
+from relate_api.oidc.browser_secrets import verify as verify_cookie
 from relate_api.page.html_mail.sanitiser import sanitise
 from relate_api.page.shown import one_line, plain_text
 from relate_imap import framing as imap_framing
@@ -734,6 +737,11 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         lambda octets: verify_envelope(b"secret", _text(octets), AccountId(1), "a.example"),
         (f"{'0' * 32}.{'0' * 32}".encode(),),
         _units(b"", (b"0", b".", b"F", b"\xc5\xbf")),
+    ),
+    "a cookie of the sign-in by an issuer": Untrusted(
+        lambda octets: verify_cookie(b"secret", _text(octets), 0),
+        (sign_cookie(b"secret", BrowserSecrets("state", "nonce", "verifier"), 1).encode(),),
+        _units(b"", (b".", b"0", b"1.", b"\xc5\xbf")),
     ),
     "parameters of a report": Untrusted(
         lambda octets: (decode_xtext(_text(octets)), decode_orcpt(_text(octets))),

@@ -47,6 +47,10 @@ OPENAPI_PATH = "/openapi.json"
 
 # In the order in which routes are matched.
 MAIL = (emails, mailboxes, compose, labels, filters, journeys, live, webhooks, push)
+PUBLIC = frozenset(
+    {OPENAPI_PATH, push.PUBLIC_KEY, *health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, *page.PATHS}
+)
+"""The paths that need no scope."""
 
 
 class _Api(FastAPI):
@@ -89,7 +93,28 @@ def create_app(
 
     Raises RuntimeError if a route neither requires a scope nor is listed as public.
     """
-    app = _Api(
+    app = _make_app(proxies, origins)
+    app.state.services = services
+    app.state.rate_limiter = RateLimiter(requests_per_minute)
+    app.state.readiness = health.Readiness(services.store)
+    app.state.running_requests = compose.RunningRequests()
+    app.state.offload = compose.Offload()
+    app.state.streams = live.Streams(max_streams)
+    app.state.page = shown
+    app.state.sessions = SessionKeeper(services.accounts.web_sessions, shown.settings)
+    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin, page):
+        app.include_router(resource.router)
+    if for_developers is not None:
+        _add_developers(app, for_developers, services.submission.server_name)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(BodyLimitMiddleware)
+    errors.install(app)
+    require_scopes(app, PUBLIC)
+    return app
+
+
+def _make_app(proxies: tuple[Network, ...], origins: tuple[str, ...]) -> FastAPI:
+    return _Api(
         proxies,
         origins,
         title="Relate Mail",
@@ -102,24 +127,11 @@ def create_app(
         generate_unique_id_function=attrgetter("name"),
         telemetry={"tracing": False, "metrics": False, "logs": False},  # FastAPI's own would export search terms
     )
-    app.state.services = services
-    app.state.rate_limiter = RateLimiter(requests_per_minute)
-    app.state.readiness = health.Readiness(services.store)
-    app.state.running_requests = compose.RunningRequests()
-    app.state.offload = compose.Offload()
-    app.state.streams = live.Streams(max_streams)
-    app.state.page = shown
-    app.state.sessions = SessionKeeper(services.accounts.web_sessions, shown.settings)
-    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin, page):
-        app.include_router(resource.router)
-    if for_developers is not None:
-        app.state.developers = for_developers
-        app.include_router(developers.router)
-        app.add_middleware(developers.NamespaceMiddleware)
-        app.add_middleware(developers.HostMiddleware, server_name=services.submission.server_name)
-    app.add_middleware(HeadMiddleware)
-    app.add_middleware(BodyLimitMiddleware)
-    errors.install(app)
-    public = {*health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, *page.PATHS, push.PUBLIC_KEY}
-    require_scopes(app, {*public, OPENAPI_PATH})
-    return app
+
+
+def _add_developers(app: FastAPI, mode: developers.Developers, server_name: str) -> None:
+    """Add the routes and namespaces of the developers' mode, and the check of the Host."""
+    app.state.developers = mode
+    app.include_router(developers.router)
+    app.add_middleware(developers.NamespaceMiddleware)
+    app.add_middleware(developers.HostMiddleware, server_name=server_name)

@@ -80,7 +80,7 @@ def create_api(
         labels=world.store.labels,
         filters=world.store.filters,
         webhooks=world.store.webhooks,
-        pushes=world.store.pushes,
+        push_subscriptions=world.store.push_subscriptions,
         push_key=PUSH_KEY.public,
     )
     return create_app(

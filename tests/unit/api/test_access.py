@@ -113,7 +113,7 @@ async def make_webhook(world: MemoryBackend, user_id: UserId) -> object:
 
 async def make_push_subscription(world: MemoryBackend, user_id: UserId) -> object:
     endpoint = "https://push.example.net/send/abc"
-    return (await world.store.pushes.subscribe(AccountId(user_id), endpoint, SOME_BROWSER.keys)).id
+    return (await world.store.push_subscriptions.subscribe(AccountId(user_id), endpoint, SOME_BROWSER.keys)).id
 
 
 async def make_webhook_delivery(world: MemoryBackend, user_id: UserId) -> object:

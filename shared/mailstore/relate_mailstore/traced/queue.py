@@ -20,7 +20,7 @@ from relate_mailstore.queue_types import (
     RecipientId,
     StsPolicy,
 )
-from relate_mailstore.traced import EXPECTED_ERRORS, Operation, Operations
+from relate_mailstore.traced.operations import EXPECTED_ERRORS, Operation, Operations
 from relate_mailstore.types import Delivery, MessageId
 
 

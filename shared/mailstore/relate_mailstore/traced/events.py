@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from relate_mailstore.event_rules import parse_origin
 from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.ports import EventLog
-from relate_mailstore.traced import Operations
+from relate_mailstore.traced.operations import Operations
 
 
 class TracedEventLog:

@@ -16,7 +16,7 @@ from relate_mailstore.errors import (
 from relate_mailstore.filter_types import Filter, FilterId, FilterRule, Label, LabelId, LabelStyle
 from relate_mailstore.identifiers import AccountId, MessageId
 from relate_mailstore.ports import Filters, Labels
-from relate_mailstore.traced import Operation, Operations
+from relate_mailstore.traced.operations import Operation, Operations
 
 EXPECTED_ERRORS = (FilterNotFound, LabelExists, LabelNotFound, TooManyFilters, TooManyLabels)
 
