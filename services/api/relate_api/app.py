@@ -3,7 +3,8 @@
 from operator import attrgetter
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from relate_api import (
@@ -45,8 +46,23 @@ from relate_wire.limits import Network
 
 OPENAPI_PATH = "/openapi.json"
 
-# In the order in which routes are matched.
-MAIL = (emails, mailboxes, compose, labels, filters, journeys, live, webhooks, push)
+
+def _document(*resources: Any) -> list[BaseRoute]:
+    """The routes of resources, with the responses to errors of all of them."""
+    router = APIRouter(responses=errors.RESPONSES, generate_unique_id_function=attrgetter("name"))
+    for resource in resources:
+        router.include_router(resource.router)
+    return router.routes
+
+
+# In the order in which routes are matched. FastAPI analyses the endpoints once for each inclusion of their router, not
+# for each app, so the apps of a process share these routes.
+ROUTES = _document(
+    *(health, docs, discovery, autoconfig, keys, credentials, preferences, profile),
+    *(emails, mailboxes, compose, labels, filters, journeys, live, webhooks, push),
+    *(admin, page),
+)
+ROUTES_FOR_DEVELOPERS = _document(developers)
 
 
 class _Api(FastAPI):
@@ -98,8 +114,7 @@ def create_app(
         docs_url=None,  # the pages of docs_url and redoc_url load scripts from other hosts; `docs` does not
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header
-        responses=errors.RESPONSES,
-        generate_unique_id_function=attrgetter("name"),
+        routes=[*ROUTES, *(ROUTES_FOR_DEVELOPERS if for_developers is not None else ())],
         telemetry={"tracing": False, "metrics": False, "logs": False},  # FastAPI's own would export search terms
     )
     app.state.services = services
@@ -110,11 +125,8 @@ def create_app(
     app.state.streams = live.Streams(max_streams)
     app.state.page = shown
     app.state.sessions = SessionKeeper(services.accounts.web_sessions, shown.settings)
-    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin, page):
-        app.include_router(resource.router)
     if for_developers is not None:
         app.state.developers = for_developers
-        app.include_router(developers.router)
         app.add_middleware(developers.NamespaceMiddleware)
         app.add_middleware(developers.HostMiddleware, server_name=services.submission.server_name)
     app.add_middleware(HeadMiddleware)
