@@ -3,7 +3,8 @@
 from operator import attrgetter
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
 from relate_api import (
@@ -45,12 +46,28 @@ from relate_wire.limits import Network
 
 OPENAPI_PATH = "/openapi.json"
 
-# In the order in which routes are matched.
-MAIL = (emails, mailboxes, compose, labels, filters, journeys, live, webhooks, push)
 PUBLIC = frozenset(
     {OPENAPI_PATH, push.PUBLIC_KEY, *health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, *page.PATHS}
 )
 """The paths that need no scope."""
+
+
+def _document(*resources: Any) -> list[BaseRoute]:
+    """The routes of resources, with the responses to errors of all of them."""
+    router = APIRouter(responses=errors.RESPONSES, generate_unique_id_function=attrgetter("name"))
+    for resource in resources:
+        router.include_router(resource.router)
+    return router.routes
+
+
+# In the order in which routes are matched. FastAPI analyses the endpoints once for each inclusion of their router, not
+# for each app, so the apps of a process share these routes.
+ROUTES = _document(
+    *(health, docs, discovery, autoconfig, keys, credentials, preferences, profile),
+    *(emails, mailboxes, compose, labels, filters, journeys, live, webhooks, push),
+    *(admin, page),
+)
+ROUTES_FOR_DEVELOPERS = _document(developers)
 
 
 class _Api(FastAPI):
@@ -93,7 +110,8 @@ def create_app(
 
     Raises RuntimeError if a route neither requires a scope nor is listed as public.
     """
-    app = _make_app(proxies, origins)
+    routes = ROUTES if for_developers is None else [*ROUTES, *ROUTES_FOR_DEVELOPERS]
+    app = _make_app(proxies, origins, [*routes])
     app.state.services = services
     app.state.rate_limiter = RateLimiter(requests_per_minute)
     app.state.readiness = health.Readiness(services.store)
@@ -102,8 +120,6 @@ def create_app(
     app.state.streams = live.Streams(max_streams)
     app.state.page = shown
     app.state.sessions = SessionKeeper(services.accounts.web_sessions, shown.settings)
-    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin, page):
-        app.include_router(resource.router)
     if for_developers is not None:
         _add_developers(app, for_developers, services.submission.server_name)
     app.add_middleware(HeadMiddleware)
@@ -113,7 +129,7 @@ def create_app(
     return app
 
 
-def _make_app(proxies: tuple[Network, ...], origins: tuple[str, ...]) -> FastAPI:
+def _make_app(proxies: tuple[Network, ...], origins: tuple[str, ...], routes: list[BaseRoute]) -> FastAPI:
     return _Api(
         proxies,
         origins,
@@ -123,15 +139,13 @@ def _make_app(proxies: tuple[Network, ...], origins: tuple[str, ...]) -> FastAPI
         docs_url=None,  # the pages of docs_url and redoc_url load scripts from other hosts; `docs` does not
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header
-        responses=errors.RESPONSES,
-        generate_unique_id_function=attrgetter("name"),
+        routes=routes,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # FastAPI's own would export search terms
     )
 
 
 def _add_developers(app: FastAPI, mode: developers.Developers, server_name: str) -> None:
-    """Add the routes and namespaces of the developers' mode, and the check of the Host."""
+    """Add the namespaces of the developers' mode, and the check of the Host."""
     app.state.developers = mode
-    app.include_router(developers.router)
     app.add_middleware(developers.NamespaceMiddleware)
     app.add_middleware(developers.HostMiddleware, server_name=server_name)
