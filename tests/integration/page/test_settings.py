@@ -80,6 +80,7 @@ async def test_a_phone_is_set_up_with_a_key_that_opens_the_mailbox(
     await page.get_by_role("button", name="Revoke: Pixel").click()
     await expect(page.get_by_role("status")).to_have_text("The key was revoked.")
     assert secret not in "".join(visit.requests)
+    assert secret not in product.output
     assert visit.errors == []
 
 
