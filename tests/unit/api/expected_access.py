@@ -74,6 +74,23 @@ PAGE: dict[str, Expected] = {
     "GET /threads/{thread_id}": Expected(READ, by_session=True),
     "GET /events": Expected(READ, by_session=True),
     "POST /messages/actions": Expected(WRITE, {"action": "read", "id": UNKNOWN}, by_session=True),
+    "GET /settings": Expected(READ | OWN_KEYS, by_session=True),
+    "GET /settings/filters": Expected(READ, by_session=True),
+    "GET /settings/filters/new": Expected(WRITE, by_session=True),
+    "POST /settings/filters/new": Expected(WRITE, {"name": "New"}, by_session=True),
+    "GET /settings/filters/{filter_id}": Expected(WRITE, by_session=True),
+    "POST /settings/filters/{filter_id}": Expected(WRITE, {"name": "Other"}, by_session=True),
+    "POST /settings/filters/{filter_id}/actions": Expected(WRITE, {"action": "disable"}, by_session=True),
+    "GET /settings/labels": Expected(READ, by_session=True),
+    "POST /settings/labels": Expected(WRITE, {"name": "New"}, by_session=True),
+    "GET /settings/labels/{label_id}": Expected(WRITE, by_session=True),
+    "POST /settings/labels/{label_id}": Expected(WRITE, {"name": "Other"}, by_session=True),
+    "POST /settings/labels/{label_id}/delete": Expected(WRITE, by_session=True),
+    "GET /settings/devices": Expected(OWN_KEYS, by_session=True),
+    "POST /settings/devices": Expected(OWN_KEYS, {"name": "Phone"}, by_session=True),
+    "GET /settings/keys": Expected(OWN_KEYS, by_session=True),
+    "POST /settings/keys": Expected(OWN_KEYS, {"name": "new", "scope": "imap"}, by_session=True),
+    "POST /settings/keys/{key_id}/revoke": Expected(OWN_KEYS, by_session=True),
 }
 
 EXPECTED: dict[str, Expected] = {

@@ -342,8 +342,7 @@ async def test_a_session_opens_the_routes_of_the_scopes_of_its_key_only(
         session = await signed_in(world, app, UserId(alice), key)
         response = await visit(app, route, session, await own_values(world, route, UserId(alice)))
         if scope in EXPECTED[route].scopes:
-            assert response.status_code in {200, 303, 503}  # 503: there is no room for streams
-            assert response.headers.get("location") in {None, "/", "/sign-in"}
+            assert response.status_code in {200, 303, 422, 503}  # 422: a form is refused; 503: no room for streams
             assert "/sign-in" not in response.headers.get("location", "") or route == "POST /sign-out"
         else:
             assert response.status_code == 403
@@ -362,7 +361,8 @@ async def test_a_form_without_the_secret_of_the_session_changes_nothing(
         response = await visit(app, route, Session(session.token, csrf), await own_values(world, route, UserId(alice)))
         assert response.status_code == 403
         assert "form" in response.text
-    foreign = await visit(app, route, session, {}, fields={"Sec-Fetch-Site": "cross-site"})
+    values = await own_values(world, route, UserId(alice))
+    foreign = await visit(app, route, session, values, fields={"Sec-Fetch-Site": "cross-site"})
     assert foreign.status_code == 403
 
 

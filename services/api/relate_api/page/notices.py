@@ -15,6 +15,11 @@ class Done(Enum):
 
     MOVED = "The messages were moved."
     DELETED = "The messages were deleted."
+    FILTER_SAVED = "The filter was saved."
+    FILTER_REMOVED = "The filter was deleted."
+    LABEL_SAVED = "The label was saved."
+    LABEL_REMOVED = "The label was deleted."
+    KEY_REVOKED = "The key was revoked."
 
 
 def lead_to(path: str, done: Done) -> RedirectResponse:

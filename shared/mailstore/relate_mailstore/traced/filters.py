@@ -13,8 +13,17 @@ from relate_mailstore.errors import (
     TooManyFilters,
     TooManyLabels,
 )
-from relate_mailstore.filter_types import Filter, FilterId, FilterRule, Label, LabelId, LabelStyle
-from relate_mailstore.identifiers import AccountId, MessageId
+from relate_mailstore.filter_types import (
+    Conditions,
+    Filter,
+    FilterId,
+    FilterRule,
+    Label,
+    LabelId,
+    LabelStyle,
+    Trial,
+)
+from relate_mailstore.identifiers import AccountId
 from relate_mailstore.ports import Filters, Labels
 from relate_mailstore.traced.operations import Operation, Operations
 
@@ -94,12 +103,17 @@ class TracedFilters:
         with self._span("remove", account_id):
             await self._filters.remove(account_id, filter_id)
 
-    async def test(self, account_id: AccountId, filter_id: FilterId, limit: int) -> Sequence[MessageId]:
+    async def move(self, account_id: AccountId, filter_id: FilterId, places: int) -> None:
+        """Traced as `mailstore.filters.move`."""
+        with self._span("move", account_id):
+            await self._filters.move(account_id, filter_id, places)
+
+    async def test(self, account_id: AccountId, conditions: Conditions, limit: int) -> Trial:
         """Traced as `mailstore.filters.test`, with the number of messages that match."""
         with self._span("test", account_id) as operation:
-            found = await self._filters.test(account_id, filter_id, limit)
-            operation.set("mailstore.messages", len(found))
-            return found
+            tested = await self._filters.test(account_id, conditions, limit)
+            operation.set("mailstore.messages", len(tested.found))
+            return tested
 
     async def erase(self, account_id: AccountId) -> None:
         """Traced as `mailstore.filters.erase`."""

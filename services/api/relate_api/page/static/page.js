@@ -54,6 +54,15 @@
     window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
 
+  // A secret is shown once, to be copied: the clipboard is open to pages by https only.
+  for (const button of document.querySelectorAll("[data-copies]")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).value);
+      button.textContent = "Copied";
+    });
+  }
+
   document.addEventListener("htmx:after:swap", () => localise(document));
   localise(document);
 })();

@@ -91,6 +91,7 @@ FILTER_OPERATIONS: Mapping[str, Operation] = {
     "add": Operation("Stores a filter."),
     "change": Operation("Changes a filter."),
     "remove": Operation("Removes a filter."),
+    "move": Operation("Changes the order of filters."),
     "test": Operation("Evaluates a filter for stored messages.", ("messages",)),
     "erase": Operation("Removes all filters of an account."),
 }

@@ -53,6 +53,7 @@ async def show_journey(
         "mail/journey.html",
         visitor,
         mailboxes=await count_mailboxes(services.store, visitor.principal.account_id),
+        labels=await services.labels.all(visitor.principal.account_id),
         journey=await read_journey(email_id, visitor.principal, services),
         jaeger_url=page.jaeger_url.rstrip("/"),
         words=WORDS,

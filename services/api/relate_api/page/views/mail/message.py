@@ -53,6 +53,7 @@ async def show_message(
         visitor,
         message=message,
         mailboxes=await count_mailboxes(services.store, principal.account_id),
+        labels=await services.labels.all(principal.account_id),
         shows_html=shows_html,
         images=images,
         blocked=blocked,
