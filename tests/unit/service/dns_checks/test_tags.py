@@ -2,7 +2,7 @@
 
 import pytest
 
-from relate.doctor.tags import parse_tags
+from relate_service.dns_checks.tags import parse_tags
 
 
 @pytest.mark.parametrize(

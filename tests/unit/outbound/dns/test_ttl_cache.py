@@ -1,6 +1,6 @@
 """The cache whose entries expire."""
 
-from relate_relay.routing.ttl_cache import TtlCache
+from relate_outbound.dns.ttl_cache import TtlCache
 
 
 class Clock:

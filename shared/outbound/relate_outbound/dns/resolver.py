@@ -19,11 +19,11 @@ import dns.rcode
 import dns.resolver
 from dns.rdatatype import RdataType
 
-from relate_relay.routing.names import HostPort, IPAddress, parse_address, parse_host_port
-from relate_relay.routing.nameserver import MAX_UDP_OCTETS, BoundedNameserver
-from relate_relay.routing.ports import DnsFault, MxRecord, Records, dns_error
-from relate_relay.routing.shared_calls import SharedCalls
-from relate_relay.routing.ttl_cache import TtlCache
+from relate_outbound.dns.names import HostPort, IPAddress, parse_address, parse_host_port
+from relate_outbound.dns.nameserver import MAX_UDP_OCTETS, BoundedNameserver
+from relate_outbound.dns.ports import DnsFault, MxRecord, Records, SrvRecord, dns_error
+from relate_outbound.dns.shared_calls import SharedCalls
+from relate_outbound.dns.ttl_cache import TtlCache
 
 QUESTION_SECONDS = 10.0
 """The time for one question, with its retries, its name servers and its aliases."""
@@ -69,7 +69,7 @@ def parse_resolver(text: str) -> HostPort | None:
 
 
 class Resolver:
-    """The port `Dns` by the name server `server`, else by those of `resolv_conf`, which is read once.
+    """The port `RecordDns` by the name server `server`, else by those of `resolv_conf`, which is read once.
 
     `question_seconds` limits the time of each question. Raises dns.resolver.NoResolverConfiguration if the system has
     no name server.
@@ -124,6 +124,14 @@ class Resolver:
         """See `Dns`."""
         name = address.reverse_pointer
         return _records(name, await self._ask(name, RdataType.PTR))
+
+    async def srv(self, name: str) -> Records[SrvRecord]:
+        """See `RecordDns`."""
+        return _records(name, await self._ask(name, RdataType.SRV))
+
+    async def cname(self, name: str) -> Records[str]:
+        """See `RecordDns`."""
+        return _records(name, await self._ask(name, RdataType.CNAME))
 
     async def close(self) -> None:
         """Cancel the pending questions."""
@@ -204,6 +212,8 @@ _VALUES: dict[RdataType, Callable[[Any], Any]] = {
     RdataType.A: lambda rdata: IPv4Address(rdata.address),
     RdataType.TXT: lambda rdata: b"".join(rdata.strings),
     RdataType.PTR: lambda rdata: _text(rdata.target),
+    RdataType.CNAME: lambda rdata: _text(rdata.target),
+    RdataType.SRV: lambda rdata: SrvRecord(rdata.priority, rdata.weight, rdata.port, _text(rdata.target)),
 }
 
 

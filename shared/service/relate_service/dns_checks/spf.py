@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from relate_relay.routing.names import IPAddress, to_ascii
-from relate_relay.routing.ports import Dns, DnsError, DnsPermanent
+from relate_outbound.dns.names import IPAddress, to_ascii
+from relate_outbound.dns.ports import Dns, DnsError, DnsPermanent
 
 MAX_LOOKUPS = 10
 """The terms that ask the DNS, of all records together (§4.6.4)."""

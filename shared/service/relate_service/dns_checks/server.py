@@ -6,11 +6,11 @@ import socket
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from relate.doctor.findings import Finding, error, listed, ok, warning
 from relate_outbound.addresses import is_global
-from relate_relay.routing.names import IPAddress, to_ascii
-from relate_relay.routing.ports import Dns, DnsError, DnsPermanent
+from relate_outbound.dns.names import IPAddress, to_ascii
+from relate_outbound.dns.ports import Dns, DnsError, DnsPermanent
 from relate_service.dns_records import address_line, ptr_line
+from relate_service.findings import Finding, error, listed, ok, warning
 
 # Addresses of the DNS's root server A, which exist as long as the DNS does. Nothing is sent to them.
 _DISTANT = ((socket.AF_INET, "198.41.0.4"), (socket.AF_INET6, "2001:503:ba3e::2:30"))
@@ -64,6 +64,11 @@ def global_sources() -> Sequence[IPAddress]:
 async def assumed_sources(dns: Dns, names: Names) -> Sources:
     """The addresses of the name in EHLO, from which mail leaves if this machine is behind NAT."""
     return Sources([address for address in await name_addresses(dns, names.ehlo) if is_global(address)], assumed=True)
+
+
+async def find_sources(dns: Dns, names: Names, own: Sequence[IPAddress]) -> Sources:
+    """The addresses that mail leaves from: `own`, which are `global_sources()`, or those of the name in EHLO."""
+    return Sources(own) if own else await assumed_sources(dns, names)
 
 
 async def check_name(dns: Dns, name: str, own: Sequence[IPAddress]) -> Finding:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from relate_relay.routing.shared_calls import SharedCalls
+from relate_outbound.dns.shared_calls import SharedCalls
 
 
 class Source:

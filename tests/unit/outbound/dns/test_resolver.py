@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from dns.resolver import NoResolverConfiguration
 
-from relate_relay.routing import resolver as module
-from relate_relay.routing.names import HostPort
-from relate_relay.routing.ports import DnsError, DnsFault, DnsPermanent, DnsTemporary, MxRecord
-from relate_relay.routing.resolver import (
+from relate_outbound.dns import resolver as module
+from relate_outbound.dns.names import HostPort
+from relate_outbound.dns.ports import DnsError, DnsFault, DnsPermanent, DnsTemporary, MxRecord
+from relate_outbound.dns.resolver import (
     MAX_NEGATIVE_TTL_SECONDS,
     MAX_RECORDS,
     MAX_TTL_SECONDS,

@@ -4,8 +4,8 @@ import ipaddress
 
 import pytest
 
-from relate.doctor.spf import MAX_LOOKUPS, MAX_MX_HOSTS, Result, evaluate
-from relate_relay.routing.ports import DnsFault, MxRecord
+from relate_outbound.dns.ports import DnsFault, MxRecord
+from relate_service.dns_checks.spf import MAX_LOOKUPS, MAX_MX_HOSTS, Result, evaluate
 from tests.support.fake_dns import FakeDns
 
 HERE = ipaddress.ip_address("192.0.2.1")

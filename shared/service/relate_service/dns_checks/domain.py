@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import NamedTuple
 
-from relate.doctor.findings import Finding, error, listed, ok, warning
-from relate.doctor.server import AGAIN, Names, Sources, name_addresses
-from relate.doctor.spf import Result, evaluate, spf_records
-from relate.doctor.tags import parse_tags
 from relate_accounts.types import DomainKey
-from relate_relay.routing.mta_sts import find_id
-from relate_relay.routing.names import IPAddress, parse_address
-from relate_relay.routing.ports import Dns, DnsError, DnsFault, DnsPermanent
+from relate_outbound.dns.names import IPAddress, parse_address
+from relate_outbound.dns.ports import Dns, DnsError, DnsFault, DnsPermanent
+from relate_outbound.dns.sts_record import find_id
+from relate_service.dns_checks.server import AGAIN, Names, Sources, name_addresses
+from relate_service.dns_checks.spf import Result, evaluate, spf_records
+from relate_service.dns_checks.tags import parse_tags
 from relate_service.dns_records import SPF_OF_NONE, dmarc, dmarc_name, mx_line, spf, sts_name, txt_line
+from relate_service.findings import Finding, error, listed, ok, warning
 
 DKIM_VERSION = "DKIM1"
 STS_VERSION = "v=STSv1"

@@ -4,10 +4,18 @@ import ipaddress
 
 import pytest
 
-from relate.doctor.findings import Finding, Level
-from relate.doctor.server import Names, Sources, check_name, check_ptr, check_server, global_sources, own_names
 from relate_outbound.addresses import is_global
-from relate_relay.routing.ports import DnsFault
+from relate_outbound.dns.ports import DnsFault
+from relate_service.dns_checks.server import (
+    Names,
+    Sources,
+    check_name,
+    check_ptr,
+    check_server,
+    global_sources,
+    own_names,
+)
+from relate_service.findings import Finding, Level
 from tests.support.fake_dns import FakeDns
 
 # Addresses of the root servers, because those for documentation are not globally routable.

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
+from relate_outbound.dns.nameserver import MAX_UDP_OCTETS, parse_datagram
 
 HEADER_OCTETS = 12
 QUERY = dns.message.make_query("example.test", "MX")

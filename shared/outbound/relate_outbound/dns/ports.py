@@ -1,10 +1,10 @@
-"""The DNS as the routing needs it: values, errors, and the port `Dns`. Pure."""
+"""The DNS as mail needs it: values, errors, and the ports `Dns` and `RecordDns`. Pure."""
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from relate_relay.routing.names import IPAddress
+from relate_outbound.dns.names import IPAddress
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -14,6 +14,15 @@ class MxRecord(NamedTuple):
 
     preference: int
     exchange: str
+
+
+class SrvRecord(NamedTuple):
+    """An SRV record (RFC 2782). The target has no final dot."""
+
+    priority: int
+    weight: int
+    port: int
+    target: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +89,13 @@ class Dns(Protocol):
 
     async def ptr(self, address: IPAddress) -> Records[str]:
         """The names of an address (RFC 1035 §3.5), without their final dots."""
+
+
+class RecordDns(Dns, Protocol):
+    """Beside these the questions for the other records of a domain."""
+
+    async def srv(self, name: str) -> Records[SrvRecord]:
+        """The SRV records of a name."""
+
+    async def cname(self, name: str) -> Records[str]:
+        """The name that another one is an alias of, without its final dot."""

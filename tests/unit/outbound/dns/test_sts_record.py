@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_relay.routing.mta_sts.record import find_id
+from relate_outbound.dns.sts_record import find_id
 
 IDS = {
     b"v=STSv1; id=20160831085700Z;": "20160831085700Z",

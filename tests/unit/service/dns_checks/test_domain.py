@@ -5,11 +5,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from relate.doctor.domain import Sending, check_domain, check_mta_sts, check_mx, check_spf
-from relate.doctor.findings import Finding, Level
-from relate.doctor.server import Names, Sources
 from relate_accounts.types import DomainKey
-from relate_relay.routing.ports import DnsFault, MxRecord
+from relate_outbound.dns.ports import DnsFault, MxRecord
+from relate_service.dns_checks.domain import Sending, check_domain, check_mta_sts, check_mx, check_spf
+from relate_service.dns_checks.server import Names, Sources
+from relate_service.findings import Finding, Level
 from tests.support.fake_dns import FakeDns
 
 DOMAIN = "example.test"

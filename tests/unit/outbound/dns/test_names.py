@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_relay.routing.names import (
+from relate_outbound.dns.names import (
     MAX_DOMAIN_CHARACTERS,
     HostPort,
     is_host_name,
