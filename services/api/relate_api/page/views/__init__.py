@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from relate_api.page.views import mail
+from relate_api.page.views import admin, mail
 
 __all__ = ["router"]
 
 router = APIRouter()
-for part in (mail,):
+for part in (mail, admin):
     router.include_router(part.router)
