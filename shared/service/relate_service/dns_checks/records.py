@@ -78,15 +78,22 @@ async def _look_up(dns: RecordDns, expected: Expected, record: Record, deadline:
     except DnsError as fault:
         return LookedUp(record, State.UNANSWERED, remark=str(fault), needed=needed)
     if any(_is_same(record, value) for value in there):
-        return LookedUp(record, State.FOUND, there, _remark(finding, but=Level.OK), needed)
+        doubted = finding if finding is not None and finding.level is not Level.OK else None
+        return LookedUp(record, State.FOUND, there, _remark(doubted, there), needed)
     if finding is not None and finding.level is Level.OK:
-        return LookedUp(record, State.SERVES, there, finding.text, needed)
+        return LookedUp(record, State.SERVES, there, _remark(finding, there), needed)
     state = State.DIFFERENT if there else State.MISSING
-    return LookedUp(record, state, there, _remark(finding), needed)
+    return LookedUp(record, state, there, _remark(finding, there), needed)
 
 
-def _remark(finding: Finding | None, but: Level | None = None) -> str:
-    return "" if finding is None or finding.level is but else finding.text
+def _remark(finding: Finding | None, there: Sequence[str]) -> str:
+    """The finding without what the state and the values say."""
+    if finding is None:
+        return ""
+    text = finding.text
+    for said in (*there, "missing"):
+        text = text.removeprefix(said)
+    return text.lstrip(":;, ")
 
 
 def _is_needed(expected: Expected, record: Record) -> bool:

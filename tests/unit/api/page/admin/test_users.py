@@ -112,9 +112,8 @@ async def test_the_secret_of_a_key_is_shown_once(
     operator: httpx.AsyncClient, world: MemoryBackend, bob: AccountId
 ) -> None:
     path = f"/admin/users/{bob}"
-    response = await send(operator, f"{path}/keys", name="phone", scope=["imap", "smtp"], days="30")
+    response = await send(operator, f"{path}/keys", name="phone", scope=["imap", "smtp"], days="7")
     assert response.headers["cache-control"] == "no-store"
-    print(response.status_code, re.findall(r"notice[^<]*<[^<]*", response.text), response.text[-100:])
     secret = re.search(r'id="secret" readonly value="([^"]+)"', response.text)
     assert secret is not None
     key = (await world.accounts.keys(UserId(bob)))[0]
@@ -151,7 +150,7 @@ async def test_a_removal_says_what_it_deletes_and_needs_a_second_click(
 ) -> None:
     await world.store.deliver(delivery(bob))
     asked = await operator.get(f"/admin/users/{bob}/remove")
-    assert '<strong class="number">1</strong> message in' in asked.text
+    assert "1 message in" in asked.text
     assert "bob@example.net" in asked.text
     assert await world.accounts.user(UserId(bob))
     removed = await send(operator, f"/admin/users/{bob}/remove")
