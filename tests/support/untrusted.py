@@ -75,6 +75,9 @@ from relate_mime.strings import encode_string
 from relate_mime.surrogate import encode_field, encode_header
 from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_mime.writing.mbox import MboxEncoder
+from relate_outbound.dns.names import parse_literal, to_ascii
+from relate_outbound.dns.nameserver import MAX_UDP_OCTETS, parse_datagram
+from relate_outbound.dns.sts_record import find_id
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_relay.client.capabilities import parse_capabilities
@@ -84,9 +87,7 @@ from relate_relay.dkim.signing import collect_canonical, hash_body, header_to_si
 from relate_relay.reports.parameters import decode_orcpt
 from relate_relay.reports.report import make_report
 from relate_relay.reports.types import DeliveryResult, Kind, Report, ReportedMessage
-from relate_relay.routing.mta_sts import find_id, parse_policy
-from relate_relay.routing.names import parse_literal, to_ascii
-from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
+from relate_relay.routing.mta_sts import parse_policy
 from relate_relay.xtext import decode_xtext
 from relate_smtp import commands as smtp_commands
 from relate_smtp.framing import Mode, SmtpFramer

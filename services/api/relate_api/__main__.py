@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import User
 from relate_api.access.dependencies import Services
+from relate_api.admin.domains.looking_up import RecordLookUps, open_dns_of
 from relate_api.app import create_app
 from relate_api.config import SERVICE, ApiSettings, CorsSettings, OidcSettings, PageSettings
 from relate_api.developers import Developers
@@ -82,6 +83,7 @@ async def serve_api(
         origins=cors.allowed_origins,
         requests_per_minute=settings.requests_per_minute,
         max_streams=settings.max_streams,
+        look_ups=RecordLookUps(smtp_settings.server_name, resources.relay, open_dns_of(resources.relay)),
         shown=Page(page, code_flow, jaeger.url, accepts_logins=developers is not None),
         for_developers=developers,
     )

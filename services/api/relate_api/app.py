@@ -31,6 +31,7 @@ from relate_api import (
 )
 from relate_api.access.dependencies import Services, require_scopes
 from relate_api.access.rate_limits import RateLimiter
+from relate_api.admin.domains.looking_up import RecordLookUps, no_dns
 from relate_api.config import MAX_STREAMS
 from relate_api.http import errors
 from relate_api.http.cors import allow_origins
@@ -42,6 +43,7 @@ from relate_api.http.middleware import (
 )
 from relate_api.page import Page
 from relate_api.page.sessions.keeper import SessionKeeper
+from relate_service.config import RelaySettings
 from relate_wire.limits import Network
 
 OPENAPI_PATH = "/openapi.json"
@@ -100,10 +102,12 @@ def create_app(
     requests_per_minute: int = 0,
     max_streams: int = MAX_STREAMS,
     shown: Page = Page(),  # noqa: B008 - frozen
+    look_ups: RecordLookUps | None = None,
     for_developers: developers.Developers | None = None,
 ) -> FastAPI:
     """Create the API. Pages of `origins` may call it from a browser; `requests_per_minute` is the limit of each key.
 
+    `look_ups` ask the DNS for the records of domains; by default there is no name server.
     `for_developers` adds the routes and namespaces of the developers' mode, and the check of the Host.
 
     `app.state.streams`, at most `max_streams`, have to be closed before the server stops.
@@ -119,6 +123,7 @@ def create_app(
     app.state.offload = compose.Offload()
     app.state.streams = live.Streams(max_streams)
     app.state.page = shown
+    app.state.look_ups = look_ups or RecordLookUps(services.installation.smtp.server, RelaySettings(), no_dns)
     app.state.sessions = SessionKeeper(services.accounts.web_sessions, shown.settings)
     if for_developers is not None:
         _add_developers(app, for_developers, services.submission.server_name)

@@ -15,6 +15,7 @@ import structlog
 
 from relate_config import ConfigurationError, load
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.resolver import Resolver, parse_resolver
 from relate_relay.attempt.connector import Connector, Login, Options
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
@@ -28,7 +29,6 @@ from relate_relay.queue.runner import Runner
 from relate_relay.queue.schedule import Schedule, parse_retry
 from relate_relay.routing.mta_sts import MtaSts, PolicyFetcher
 from relate_relay.routing.ourselves import Ourselves
-from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
 from relate_relay.traced import TracedAttempts, TracedDns

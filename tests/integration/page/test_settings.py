@@ -78,7 +78,7 @@ async def test_a_phone_is_set_up_with_a_key_that_opens_the_mailbox(
     assert await asyncio.to_thread(log_in) == [b"0"]
     await page.get_by_role("link", name="revoke the key").click()
     await page.get_by_role("button", name="Revoke: Pixel").click()
-    await expect(page.get_by_role("status")).to_have_text("The key was revoked.")
+    await expect(page.get_by_role("status")).to_have_text("The key was revoked: its sessions end within 30 seconds.")
     assert secret not in "".join(visit.requests)
     assert secret not in product.output
     assert visit.errors == []

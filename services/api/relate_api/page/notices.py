@@ -19,7 +19,22 @@ class Done(Enum):
     FILTER_REMOVED = "The filter was deleted."
     LABEL_SAVED = "The label was saved."
     LABEL_REMOVED = "The label was deleted."
-    KEY_REVOKED = "The key was revoked."
+    USER_ADDED = "The user was added. Create a key, with which the user signs in."
+    USER_SAVED = "The name and the quota were saved."
+    USER_DISABLED = "The user was disabled: all sessions end within 30 seconds."
+    USER_ENABLED = "The user was enabled."
+    USER_REMOVED = "The user was removed, with all keys and all mail."
+    ADDRESS_ADDED = "The address was added."
+    ADDRESS_REMOVED = "The address was removed."
+    KEY_REVOKED = "The key was revoked: its sessions end within 30 seconds."
+    DOMAIN_ADDED = "The domain was added. Publish these records at its DNS provider."
+    QUEUE_RETRIED = "The marked recipients are attempted now."
+    QUEUE_HELD = "The marked recipients are held until they are released."
+    QUEUE_RELEASED = "The marked recipients were released, and are attempted now."
+    QUEUE_DROPPED = "The marked recipients were dropped; their senders are not told."
+    QUEUE_UNCHANGED = "Nothing was changed: no recipient was marked, or none was in a state that this changes."
+    SUPPRESSED = "The address was added: nothing is sent to it."
+    UNSUPPRESSED = "The address was removed from the list."
 
 
 def lead_to(path: str, done: Done) -> RedirectResponse:

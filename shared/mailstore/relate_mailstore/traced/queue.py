@@ -19,6 +19,7 @@ from relate_mailstore.queue_types import (
     QueueStatistics,
     RecipientId,
     StsPolicy,
+    Suspension,
 )
 from relate_mailstore.traced.operations import EXPECTED_ERRORS, Operation, Operations
 from relate_mailstore.types import Delivery, MessageId
@@ -116,6 +117,11 @@ class TracedQueueStore:
     async def statistics(self) -> QueueStatistics:
         """Not traced: see `QueueStore`."""
         return await self._queue.statistics()
+
+    async def suspensions(self, limit: int) -> Sequence[Suspension]:
+        """Traced as `mailstore.queue.suspensions`."""
+        with self._span("suspensions", limit=limit):
+            return await self._queue.suspensions(limit)
 
     async def sts_policies(self, limit: int) -> Sequence[StsPolicy]:
         """Traced as `mailstore.queue.sts_policies`."""

@@ -18,7 +18,7 @@
       const time = new Date(element.dateTime);
       if (Number.isNaN(time.getTime())) continue;
       element.title = full.format(time);
-      element.textContent = element.closest(".rows") ? brief(time) : full.format(time);
+      element.textContent = element.closest(".rows, .brief") ? brief(time) : full.format(time);
     }
   }
 

@@ -13,8 +13,9 @@ from relate_api.keys.granting import grantable
 from relate_api.page.context import InjectedSessions
 from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute
+from relate_api.page.scope_words import SCOPE_WORDS
 from relate_api.page.sign_in.signing_out import end_session
-from relate_api.page.views.settings.new_keys import SCOPE_WORDS, create_key
+from relate_api.page.views.settings.new_keys import create_key
 from relate_api.page.views.settings.sections import KEYS, Refused, show_section
 from relate_api.page.visitors import KeyOwningVisitor, Visitor
 

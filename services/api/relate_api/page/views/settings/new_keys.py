@@ -1,4 +1,4 @@
-"""Creates keys by a form, and says what each scope allows. The answer alone shows the secret, and is not stored."""
+"""Creates keys by a form. The answer alone shows the secret, and is not stored."""
 
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
@@ -6,22 +6,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from fastapi import HTTPException
 from pydantic import ValidationError
 
-from relate_accounts.types import NewKey, Scope
+from relate_accounts.types import NewKey
 from relate_api.access.dependencies import Principal, Services
 from relate_api.keys.granting import create_granted_key
 from relate_api.keys.schemas import NewKeyRequest
 from relate_api.page.views.settings.sections import Refused, as_sentence, first_field
-
-SCOPE_WORDS: Mapping[Scope, str] = {
-    Scope.IMAP: "Read and sort mail in a mail program, by IMAP",
-    Scope.POP3: "Fetch and delete mail in a mail program, by POP3",
-    Scope.SMTP: "Send mail from a mail program, by SMTP",
-    Scope.API_READ: "Read mail on this page and by the REST API",
-    Scope.API_WRITE: "Change, delete and send mail on this page and by the REST API",
-    Scope.APP: "All of this page and of the REST API except administration, and to make keys of all kinds but admin",
-    Scope.ADMIN: "Administer the server: all users, their keys, domains and the queue",
-}
-"""What each scope allows, in the order of the form."""
 
 _PROBLEMS: Mapping[str, str] = {
     "name": "A key needs a name of at most 100 characters.",
