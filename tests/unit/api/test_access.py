@@ -370,7 +370,8 @@ async def test_a_form_without_the_secret_of_the_session_changes_nothing(
         response = await visit(app, route, Session(session.token, csrf), await own_values(world, route, UserId(alice)))
         assert response.status_code == 403
         assert "form" in response.text
-    foreign = await visit(app, route, session, {}, fields={"Sec-Fetch-Site": "cross-site"})
+    values = await own_values(world, route, UserId(alice))
+    foreign = await visit(app, route, session, values, fields={"Sec-Fetch-Site": "cross-site"})
     assert foreign.status_code == 403
 
 
