@@ -1,6 +1,7 @@
 """Configuration of all tests: Hypothesis profiles, the event loop, and groups of xdist."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -29,3 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         grouped = getattr(item, "_nodeid", None)
         if grouped is not None:
             item._id = type(item.id).parse(grouped)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests out of later garbage collections, each of which took 0.25 s for 8,000 of them."""
+    gc.collect()
+    gc.freeze()
