@@ -408,7 +408,12 @@ async def visit(
         if session is not None:
             client.cookies.set("__Host-relate-session", session.token)
         form = {**(EXPECTED[route].body or {}), "csrf": session.csrf if session else ""} if method == "POST" else None
-        return await client.request(method, path.format_map(values), data=form, headers=fields)
+        url = path.format_map(values)
+        if EXPECTED[route].has_files and form:
+            return await client.request(
+                method, url, files={name: (None, value) for name, value in form.items()}, headers=fields
+            )
+        return await client.request(method, url, data=form, headers=fields)
 
 
 async def snapshot(world: MemoryBackend, account_id: AccountId) -> object:

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from relate_api.page.views import mail
+from relate_api.page.views import compose, mail
 
 __all__ = ["router"]
 
 router = APIRouter()
-for part in (mail,):
+for part in (mail, compose):
     router.include_router(part.router)

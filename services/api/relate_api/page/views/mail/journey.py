@@ -14,6 +14,8 @@ from relate_api.page.visitors import ReadingVisitor
 
 HIDDEN_DETAILS = frozenset({"id", "messageId", "sender"})
 """They are the same in all steps, and shown once."""
+NEXT_ATTEMPT = "next_attempt"
+"""The detail with the time of the next attempt, in seconds since the epoch."""
 WORDS = {
     "received": "Received",
     "refused": "Refused",
@@ -58,4 +60,5 @@ async def show_journey(
         words=WORDS,
         tones=TONES,
         hidden=HIDDEN_DETAILS,
+        next_attempt=NEXT_ATTEMPT,
     )
