@@ -10,123 +10,21 @@ from deploy.dashboards.promql import INSTANCE, or_zero, quantile, rate, ratio, s
 REQUESTS = "http_server_request_duration_seconds"
 PRESENT = f"sum({selector('api_auth_attempts_total', INSTANCE)})"
 ATTEMPTS = "api_webhooks_attempts_total"
-ERRORS = 'http_response_status_code=~"5.."'
+ALL = or_zero(rate(f"{REQUESTS}_count", INSTANCE), PRESENT)
+FAILED = or_zero(rate(f"{REQUESTS}_count", INSTANCE, 'http_response_status_code=~"5.."'), PRESENT)
+LOGINS, REFUSED = (rate(f"api_auth_{counted}_total", INSTANCE) for counted in ("attempts", "failures"))
 
 
 def api() -> Dashboard:
     """Build the dashboard."""
-    everything = or_zero(rate(f"{REQUESTS}_count", INSTANCE), PRESENT)
-    errors = or_zero(rate(f"{REQUESTS}_count", INSTANCE, ERRORS), PRESENT)
-    attempts, failures = (rate(f"api_auth_{counted}_total", INSTANCE) for counted in ("attempts", "failures"))
-    requests = traces("These requests in Jaeger", "relate-api", tags='http.route="${__field.labels.http_route}"')
-    statuses = traces(
-        "These in Jaeger", "relate-api", tags="http.response.status_code=${__field.labels.http_response_status_code}"
-    )
-    failed_requests = traces("Requests that failed in Jaeger", "relate-api", tags="error=true")
     return board(
         "api",
         "API",
         "The REST API: requests without health checks, streams of events, webhooks and push messages.",
         {
-            "Now": [
-                number("Requests", "Requests per second.", "reqps", Query(everything, "all"), width=6),
-                number(
-                    "Answered 5xx",
-                    "Share of all requests; 0 without requests.",
-                    "percentunit",
-                    Query(ratio(f"({errors})", f"({everything})"), "failed"),
-                    width=6,
-                    limits=Limits(0.001, 0.01),
-                    links=[failed_requests],
-                ),
-                number(
-                    "In progress",
-                    "Requests that have not been answered yet.",
-                    "short",
-                    Query(or_zero(f"sum({selector('http_server_active_requests', INSTANCE)})", PRESENT), "requests"),
-                    width=6,
-                    empty="missing",
-                ),
-                number(
-                    "Failed logins",
-                    "Share of refused keys in all logins; 0 without logins.",
-                    "percentunit",
-                    Query(ratio(failures, attempts), "failed"),
-                    width=6,
-                    limits=Limits(0.2, 0.5),
-                ),
-            ],
-            "Requests": [
-                graph(
-                    "Requests, by route",
-                    "Per second. Requests without a route are for unknown paths.",
-                    "reqps",
-                    Query(
-                        rate(f"{REQUESTS}_count", INSTANCE, by="http_request_method, http_route"),
-                        "{{http_request_method}} {{http_route}}",
-                    ),
-                    width=12,
-                    stacked=True,
-                    links=[requests],
-                ),
-                graph(
-                    "Requests, by status",
-                    "Per second.",
-                    "reqps",
-                    Query(
-                        rate(f"{REQUESTS}_count", INSTANCE, by="http_response_status_code"),
-                        "{{http_response_status_code}}",
-                    ),
-                    Query(errors, "5xx, all"),
-                    width=12,
-                    links=[statuses],
-                ),
-                graph(
-                    "Response time",
-                    "Time to answer a request. The dots link to traces.",
-                    "s",
-                    Query(quantile(0.5, REQUESTS, INSTANCE), "median"),
-                    Query(quantile(0.95, REQUESTS, INSTANCE), "95th percentile", exemplars=True),
-                    Query(quantile(0.99, REQUESTS, INSTANCE), "99th percentile"),
-                    limits=Limits(0.1, 0.5),
-                    links=[traces("Requests in Jaeger", "relate-api", tags="span.kind=server")],
-                    empty="no requests",
-                ),
-                graph(
-                    "Response time, by route",
-                    "The 95th percentile.",
-                    "s",
-                    Query(quantile(0.95, REQUESTS, INSTANCE, by="http_route"), "{{http_route}}"),
-                    links=[requests],
-                    empty="no requests",
-                ),
-                heat(
-                    "Response times",
-                    "All requests: one column per step, brighter where there are more. The dots link to traces.",
-                    "s",
-                    rate(f"{REQUESTS}_bucket", INSTANCE, by="le"),
-                ),
-            ],
-            "Content and logins": [
-                graph(
-                    "Octets sent",
-                    "Bodies of responses, in octets per second.",
-                    "binBps",
-                    Query(or_zero(rate("http_server_response_body_size_bytes_sum", INSTANCE), PRESENT), "sent"),
-                    width=12,
-                ),
-                graph(
-                    "Logins",
-                    "Logins and refused keys per second.",
-                    "ops",
-                    Query(attempts, "attempts"),
-                    Query(failures, "failed"),
-                    width=12,
-                    links=[
-                        traces("Refused keys in Jaeger", "relate-api", "api.auth.validate", "api.auth.success=false")
-                    ],
-                ),
-            ],
+            "Now": _now(),
+            "Requests": _requests(),
+            "Content and logins": _content_and_logins(),
             "Streams of events": _streams(),
             "Webhooks and push messages": _webhooks(),
         },
@@ -136,6 +34,117 @@ def api() -> Dashboard:
             )
         ],
     )
+
+
+def _now() -> list[Builder[Panel]]:
+    failed_requests = traces("Requests that failed in Jaeger", "relate-api", tags="error=true")
+    return [
+        number("Requests", "Requests per second.", "reqps", Query(ALL, "all"), width=6),
+        number(
+            "Answered 5xx",
+            "Share of all requests; 0 without requests.",
+            "percentunit",
+            Query(ratio(f"({FAILED})", f"({ALL})"), "failed"),
+            width=6,
+            limits=Limits(0.001, 0.01),
+            links=[failed_requests],
+        ),
+        number(
+            "In progress",
+            "Requests that have not been answered yet.",
+            "short",
+            Query(or_zero(f"sum({selector('http_server_active_requests', INSTANCE)})", PRESENT), "requests"),
+            width=6,
+            empty="missing",
+        ),
+        number(
+            "Failed logins",
+            "Share of refused keys in all logins; 0 without logins.",
+            "percentunit",
+            Query(ratio(REFUSED, LOGINS), "failed"),
+            width=6,
+            limits=Limits(0.2, 0.5),
+        ),
+    ]
+
+
+def _requests() -> list[Builder[Panel]]:
+    requests = traces("These requests in Jaeger", "relate-api", tags='http.route="${__field.labels.http_route}"')
+    statuses = traces(
+        "These in Jaeger", "relate-api", tags="http.response.status_code=${__field.labels.http_response_status_code}"
+    )
+    return [
+        graph(
+            "Requests, by route",
+            "Per second. Requests without a route are for unknown paths.",
+            "reqps",
+            Query(
+                rate(f"{REQUESTS}_count", INSTANCE, by="http_request_method, http_route"),
+                "{{http_request_method}} {{http_route}}",
+            ),
+            width=12,
+            stacked=True,
+            links=[requests],
+        ),
+        graph(
+            "Requests, by status",
+            "Per second.",
+            "reqps",
+            Query(
+                rate(f"{REQUESTS}_count", INSTANCE, by="http_response_status_code"),
+                "{{http_response_status_code}}",
+            ),
+            Query(FAILED, "5xx, all"),
+            width=12,
+            links=[statuses],
+        ),
+        graph(
+            "Response time",
+            "Time to answer a request. The dots link to traces.",
+            "s",
+            Query(quantile(0.5, REQUESTS, INSTANCE), "median"),
+            Query(quantile(0.95, REQUESTS, INSTANCE), "95th percentile", exemplars=True),
+            Query(quantile(0.99, REQUESTS, INSTANCE), "99th percentile"),
+            limits=Limits(0.1, 0.5),
+            links=[traces("Requests in Jaeger", "relate-api", tags="span.kind=server")],
+            empty="no requests",
+        ),
+        graph(
+            "Response time, by route",
+            "The 95th percentile.",
+            "s",
+            Query(quantile(0.95, REQUESTS, INSTANCE, by="http_route"), "{{http_route}}"),
+            links=[requests],
+            empty="no requests",
+        ),
+        heat(
+            "Response times",
+            "All requests: one column per step, brighter where there are more. The dots link to traces.",
+            "s",
+            rate(f"{REQUESTS}_bucket", INSTANCE, by="le"),
+        ),
+    ]
+
+
+def _content_and_logins() -> list[Builder[Panel]]:
+    return [
+        graph(
+            "Octets sent",
+            "Bodies of responses, in octets per second.",
+            "binBps",
+            Query(or_zero(rate("http_server_response_body_size_bytes_sum", INSTANCE), PRESENT), "sent"),
+            width=12,
+        ),
+        graph(
+            "Logins",
+            "Logins and refused keys per second.",
+            "ops",
+            Query(LOGINS, "attempts"),
+            Query(REFUSED, "failed"),
+            width=12,
+            links=[traces("Refused keys in Jaeger", "relate-api", "api.auth.validate", "api.auth.success=false")],
+        ),
+    ]
 
 
 def _streams() -> list[Builder[Panel]]:

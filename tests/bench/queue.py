@@ -31,7 +31,7 @@ MESSAGES = 6_000  # at scale 1
 SIZE_OCTETS = 2_048
 SINK_CONNECTIONS = 20  # of the generator to the sink: a destination's limit, of Postfix and of ours
 FILLING_CONNECTIONS = 10
-SMTP_WORKERS = 2  # on PostgreSQL
+WORKERS = 2  # of each service on PostgreSQL: one per core
 QUIET_SECONDS = 2.0  # after filling: spans are exported, connections wait for the greeting
 
 # All messages are one account's.
@@ -105,7 +105,7 @@ def _relate_mail(run: Run, kind: str, telemetry: str) -> Iterator[Target]:
         "Relay__MxPort": str(run.sink.port),
         "Relay__PrivateDestinations": "allow",
         **_NO_LIMITS,
-        **(_ONE_PROCESS if one_process else {}),
+        **(_ONE_PROCESS if one_process else {"Relay__Workers": str(WORKERS)}),
     }
     with ExitStack() as stack:
         stack.callback(run.databases.remove, kind, label)
@@ -115,7 +115,7 @@ def _relate_mail(run: Run, kind: str, telemetry: str) -> Iterator[Target]:
                 f"{target_name(kind, telemetry)}, queue",
                 url,
                 collector,
-                1 if one_process else SMTP_WORKERS,
+                1 if one_process else WORKERS,
                 run.directory,
                 services=("all",) if one_process else ("smtp", "relay"),
                 reader_workers=1,

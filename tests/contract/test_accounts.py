@@ -309,10 +309,11 @@ async def test_revoked_keys_and_all_keys_of_one_prefix_are_found(accounts: Accou
 
 
 async def test_the_secrets_stay_the_same(accounts: AccountStore) -> None:
-    first = await accounts.hash_secret(), await accounts.envelope_secret()
+    kinds = accounts.hash_secret, accounts.envelope_secret, accounts.sign_in_secret
+    first = [await secret() for secret in kinds]
     assert min(map(len, first)) >= 32
-    assert len(set(first)) == 2
-    assert (await accounts.hash_secret(), await accounts.envelope_secret()) == first
+    assert len(set(first)) == len(kinds)
+    assert [await secret() for secret in kinds] == first
 
 
 async def test_the_last_use_of_keys_never_decreases(accounts: AccountStore, alice: User) -> None:

@@ -42,7 +42,9 @@ async def test_the_migration_creates_the_tables_of_the_store(engine: AsyncEngine
         assert await connection.run_sync(differences) == []
 
 
-@pytest.mark.parametrize("secret", [SqlAccountStore.hash_secret, SqlAccountStore.envelope_secret])
+@pytest.mark.parametrize(
+    "secret", [SqlAccountStore.hash_secret, SqlAccountStore.envelope_secret, SqlAccountStore.sign_in_secret]
+)
 async def test_a_secret_is_created_once(
     engine: AsyncEngine, secret: Callable[[SqlAccountStore], Awaitable[bytes]]
 ) -> None:
@@ -108,6 +110,7 @@ async def test_database_errors_raise_one_error_without_their_text(engine: AsyncE
         store.has_domain("marked.example"),
         store.hash_secret(),
         store.envelope_secret(),
+        store.sign_in_secret(),
     ):
         with pytest.raises(AccountsUnavailable) as raised:
             await call

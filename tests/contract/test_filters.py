@@ -9,7 +9,7 @@ import pytest
 from relate_mailstore.errors import FilterNotFound, LabelNotFound, OverQuota, TooManyFilters
 from relate_mailstore.event_types import Event, EventName, EventQuery
 from relate_mailstore.filter_rules import MAX_FILTERS
-from relate_mailstore.filter_types import Actions, Conditions, Filter, FilterId, FilterRule, LabelId, LabelStyle
+from relate_mailstore.filter_types import Actions, Conditions, Filter, FilterId, FilterRule, LabelId, LabelStyle, Trial
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import AttemptResult, QueueState
 from relate_mailstore.sql.store import SqlMailStore
@@ -157,23 +157,55 @@ async def test_a_filter_acts_on_the_messages_that_its_test_finds(
     for name, raw in {"simple": simple(), "multipart": multipart(), "large": LARGE}.items():
         delivered[(await mail.deliver(delivery(alice, raw=raw))).message_id] = name
     read = {delivered[entry.message_id] for entry in await entries(mail, alice) if entry.flags & Flag.SEEN}
-    tested = await mail.filters.test(alice, one.id, 100)
+    tested = (await mail.filters.test(alice, conditions, 100)).found
     assert read == {delivered[message_id] for message_id in tested} == matching
     assert [*tested] == sorted(tested, reverse=True)
     assert (await mail.filters.find(alice, one.id)).times_applied == len(matching)
 
 
 async def test_a_test_looks_at_the_newest_messages_of_all_mailboxes(mail: Store, alice: AccountId) -> None:
-    one = await add(mail, alice, Conditions(subject="hello"), enabled=False)
+    conditions = Conditions(subject="hello")
     old, other, new = [
         (await mail.deliver(delivery(Destination(alice, mailbox), raw=raw, internal_date=date))).message_id
         for date, (mailbox, raw) in enumerate(
             [("INBOX", simple()), ("INBOX", simple("Other")), ("Archive", simple())], start=1
         )
     ]
-    assert await mail.filters.test(alice, one.id, 2) == [new]
-    assert await mail.filters.test(alice, one.id, 3) == [new, old]
-    assert other not in await mail.filters.test(alice, one.id, 100)
+    assert await mail.filters.test(alice, conditions, 2) == Trial(2, (new,))
+    assert await mail.filters.test(alice, conditions, 100) == Trial(3, (new, old))
+    assert other not in (await mail.filters.test(alice, conditions, 100)).found
+
+
+async def test_a_test_finds_no_mail_of_another_account(mail: Store, alice: AccountId, bob: AccountId) -> None:
+    await mail.deliver(delivery(alice))
+    assert await mail.filters.test(bob, Conditions(), 100) == Trial(0, ())
+
+
+async def test_a_filter_is_moved_among_others_of_any_priority(mail: Store, alice: AccountId, bob: AccountId) -> None:
+    first, second, third, fourth = [(await add(mail, alice, priority=each)).id for each in (7, 7, 7, 900)]
+
+    async def order() -> list[FilterId]:
+        return [each.id for each in await mail.filters.all(alice)]
+
+    await mail.filters.move(alice, third, -1)
+    assert await order() == [first, third, second, fourth]
+    await mail.filters.move(alice, first, 2)
+    assert await order() == [third, second, first, fourth]
+    await mail.filters.move(alice, third, -1)  # it is the first
+    await mail.filters.move(alice, fourth, 5)  # it is the last
+    assert await order() == [third, second, first, fourth]
+    for account_id, filter_id in ((bob, first), (alice, NOWHERE)):
+        with pytest.raises(FilterNotFound):
+            await mail.filters.move(account_id, filter_id, 1)
+    assert await order() == [third, second, first, fourth]
+
+
+async def test_a_filter_whose_label_is_gone_is_moved_too(mail: Store, alice: AccountId) -> None:
+    work = await label(mail, alice)
+    first, second = await add(mail, alice, label_id=work), await add(mail, alice)
+    await mail.labels.remove(alice, work)
+    await mail.filters.move(alice, first.id, 1)
+    assert [each.id for each in await mail.filters.all(alice)] == [second.id, first.id]
 
 
 async def test_a_larger_message_and_a_new_account_are_filtered_by_their_text(mail: Store, alice: AccountId) -> None:
@@ -307,7 +339,7 @@ async def test_filters_are_changed_and_removed(mail: Store, alice: AccountId, bo
     second = await add(mail, alice, priority=1)
     assert [each.id for each in await mail.filters.all(alice)] == [second.id, one.id]
     assert await mail.filters.all(bob) == []
-    for call in (mail.filters.find(bob, one.id), mail.filters.remove(bob, one.id), mail.filters.test(bob, one.id, 1)):
+    for call in (mail.filters.find(bob, one.id), mail.filters.remove(bob, one.id)):
         with pytest.raises(FilterNotFound):
             await call
     with pytest.raises(FilterNotFound):

@@ -9,7 +9,7 @@ from relate_mailstore.errors import TooManyWebhooks, WebhookNotFound
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.queue_types import AttemptResult, QueueState
 from relate_mailstore.types import AccountId
-from relate_mailstore.webhook_rules import MAX_PUSHES_ITEMS, RETRY_SECONDS, settle
+from relate_mailstore.webhook_rules import MAX_PUSH_SUBSCRIPTIONS_ITEMS, RETRY_SECONDS, settle
 from relate_mailstore.webhook_types import (
     ClaimedWebhook,
     NewWebhook,
@@ -40,7 +40,7 @@ async def reply(store: Store, claimed: ClaimedWebhook, status: int | None) -> We
 
 
 async def test_a_subscription_is_told_of_new_and_returned_mail(mail: Store, alice: AccountId, bob: AccountId) -> None:
-    subscription = await mail.pushes.subscribe(alice, URL, KEYS)
+    subscription = await mail.push_subscriptions.subscribe(alice, URL, KEYS)
     assert (subscription.keys, subscription.settings.url) == (KEYS, URL)
     message_id = await deliver(mail, alice)
     await deliver(mail, bob)
@@ -61,33 +61,33 @@ async def test_a_subscription_is_told_of_new_and_returned_mail(mail: Store, alic
 
 
 async def test_the_same_endpoint_gets_new_keys(mail: Store, alice: AccountId, bob: AccountId) -> None:
-    first = await mail.pushes.subscribe(alice, URL, KEYS)
-    again = await mail.pushes.subscribe(alice, URL, NEW_KEYS)
-    other = await mail.pushes.subscribe(bob, URL, KEYS)
+    first = await mail.push_subscriptions.subscribe(alice, URL, KEYS)
+    again = await mail.push_subscriptions.subscribe(alice, URL, NEW_KEYS)
+    other = await mail.push_subscriptions.subscribe(bob, URL, KEYS)
     assert (again.id, again.keys) == (first.id, NEW_KEYS)
-    assert await mail.pushes.of_account(alice) == [again]
-    assert await mail.pushes.of_account(bob) == [other]
+    assert await mail.push_subscriptions.of_account(alice) == [again]
+    assert await mail.push_subscriptions.of_account(bob) == [other]
 
 
 async def test_concurrent_requests_of_a_browser_make_one_subscription(mail: Store, alice: AccountId) -> None:
-    made = await asyncio.gather(*(mail.pushes.subscribe(alice, URL, KEYS) for _ in range(5)))
+    made = await asyncio.gather(*(mail.push_subscriptions.subscribe(alice, URL, KEYS) for _ in range(5)))
     assert len({each.id for each in made}) == 1
 
 
 @pytest.mark.parametrize("status", [404, 410])
 async def test_a_subscription_that_is_gone_is_removed(mail: Store, alice: AccountId, status: int) -> None:
-    await mail.pushes.subscribe(alice, URL, KEYS)
+    await mail.push_subscriptions.subscribe(alice, URL, KEYS)
     await deliver(mail, alice)
     await deliver(mail, alice)
     await reply(mail, await claim_one(mail), status)
-    assert await mail.pushes.of_account(alice) == []
+    assert await mail.push_subscriptions.of_account(alice) == []
     assert await mail.webhooks.claim(10) == []
     assert await mail.webhooks.next_due() is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 413])
 async def test_what_a_push_service_refuses_is_not_repeated(mail: Store, alice: AccountId, status: int) -> None:
-    await mail.pushes.subscribe(alice, URL, KEYS)
+    await mail.push_subscriptions.subscribe(alice, URL, KEYS)
     await deliver(mail, alice)
     following = await deliver(mail, alice)
     assert await reply(mail, await claim_one(mail), status) is WebhookState.FAILED
@@ -98,55 +98,57 @@ async def test_what_a_push_service_refuses_is_not_repeated(mail: Store, alice: A
 async def test_temporary_failures_are_repeated_for_days(
     mail: Store, alice: AccountId, clock: Clock, status: int | None
 ) -> None:
-    await mail.pushes.subscribe(alice, URL, KEYS)
+    await mail.push_subscriptions.subscribe(alice, URL, KEYS)
     await deliver(mail, alice)
     for pause in (*RETRY_SECONDS, 0.0):
-        assert len(await mail.pushes.of_account(alice)) == 1
+        assert len(await mail.push_subscriptions.of_account(alice)) == 1
         await reply(mail, await claim_one(mail), status)
         clock.now += pause
-    assert await mail.pushes.of_account(alice) == []
+    assert await mail.push_subscriptions.of_account(alice) == []
 
 
 async def test_subscriptions_and_webhooks_are_apart(mail: Store, alice: AccountId) -> None:
-    subscription = await mail.pushes.subscribe(alice, URL, KEYS)
+    subscription = await mail.push_subscriptions.subscribe(alice, URL, KEYS)
     webhook = await mail.webhooks.create(alice, ALL, "whsec_a")
     assert await mail.webhooks.of_account(alice) == [webhook]
-    assert await mail.pushes.of_account(alice) == [subscription]
+    assert await mail.push_subscriptions.of_account(alice) == [subscription]
     for call in (
         mail.webhooks.get(alice, subscription.id),
         mail.webhooks.update(alice, subscription.id, NewWebhook(URL, frozenset())),
         mail.webhooks.remove(alice, subscription.id),
         mail.webhooks.test(alice, subscription.id),
         mail.webhooks.deliveries(alice, subscription.id, 10),
-        mail.pushes.remove(alice, webhook.id),
-        mail.pushes.remove(alice, WebhookId(2**40)),
+        mail.push_subscriptions.remove(alice, webhook.id),
+        mail.push_subscriptions.remove(alice, WebhookId(2**40)),
     ):
         with pytest.raises(WebhookNotFound):
             await call
 
 
 async def test_a_subscription_is_removed_by_its_owner_only(mail: Store, alice: AccountId, bob: AccountId) -> None:
-    subscription = await mail.pushes.subscribe(alice, URL, KEYS)
+    subscription = await mail.push_subscriptions.subscribe(alice, URL, KEYS)
     await deliver(mail, alice)
     with pytest.raises(WebhookNotFound):
-        await mail.pushes.remove(bob, subscription.id)
-    await mail.pushes.remove(alice, subscription.id)
+        await mail.push_subscriptions.remove(bob, subscription.id)
+    await mail.push_subscriptions.remove(alice, subscription.id)
     assert await mail.webhooks.claim(10) == []
-    await mail.pushes.subscribe(alice, URL, KEYS)
+    await mail.push_subscriptions.subscribe(alice, URL, KEYS)
     await mail.forget_subscribers(alice)
-    assert await mail.pushes.of_account(alice) == []
+    assert await mail.push_subscriptions.of_account(alice) == []
 
 
 async def test_an_account_has_a_limited_number_of_subscriptions(mail: Store, alice: AccountId) -> None:
-    for number in range(MAX_PUSHES_ITEMS):
-        await mail.pushes.subscribe(alice, f"{URL}{number}", KEYS)
+    for number in range(MAX_PUSH_SUBSCRIPTIONS_ITEMS):
+        await mail.push_subscriptions.subscribe(alice, f"{URL}{number}", KEYS)
     with pytest.raises(TooManyWebhooks):
-        await mail.pushes.subscribe(alice, URL, KEYS)
-    await mail.pushes.subscribe(alice, f"{URL}0", NEW_KEYS)
+        await mail.push_subscriptions.subscribe(alice, URL, KEYS)
+    await mail.push_subscriptions.subscribe(alice, f"{URL}0", NEW_KEYS)
 
 
 async def test_all_processes_have_the_key_that_was_first(mails: tuple[Store, Store]) -> None:
     one, other = mails
-    keys = await asyncio.gather(*(store.pushes.server_key(f"key {n}") for n, store in enumerate((one, other) * 3)))
+    keys = await asyncio.gather(
+        *(store.push_subscriptions.server_key(f"key {n}") for n, store in enumerate((one, other) * 3))
+    )
     assert len(set(keys)) == 1
-    assert await other.pushes.server_key("later") == keys[0]
+    assert await other.push_subscriptions.server_key("later") == keys[0]

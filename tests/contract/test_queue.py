@@ -18,6 +18,7 @@ from relate_mailstore.queue_types import (
     QueueState,
     RecipientId,
     StsPolicy,
+    Suspension,
 )
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Delivery, Destination
@@ -165,10 +166,14 @@ async def test_a_suspended_destination_is_probed_by_one_message_of_one_runner(
     suspended = {one.domain: one.suspended for one in claimed}
     assert suspended == {"a.example": "connection refused", "b.example": ""}
     assert (await mail.queue.statistics()).suspended == 0  # for which nothing waits
+    assert await mail.queue.suspensions(10) == []
+    next_probe = clock.now + PROBE_PAUSES_SECONDS[0]
     clock.now += PROBE_PAUSES_SECONDS[0]
     results = [deferred(one, clock.now) for one in claimed]
     assert await mail.queue.settle(results) == []
     assert (await mail.queue.statistics()).suspended == 1
+    assert await mail.queue.suspensions(10) == [Suspension("a.example", "connection refused", next_probe)]
+    assert await mail.queue.suspensions(0) == []
     two = await claim(mail, limit=2, runner="two")
     one = await claim(mail, runner="one")
     probes = [each.address for each in [*one, *two] if each.domain == "a.example" and not each.suspended]

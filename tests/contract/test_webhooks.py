@@ -270,9 +270,9 @@ async def test_what_waits_is_counted(mail: Store, alice: AccountId, clock: Clock
         assert await reply(mail, claimed, result)
     clock.now += 1
     await deliver(mail, alice)
-    webhooks, pushes = await mail.webhooks.statistics()
+    webhooks, subscriptions = await mail.webhooks.statistics()
     assert webhooks == (1, 1, began, began + RETRY_SECONDS[0])
-    assert pushes == (0, 0, None, None)
+    assert subscriptions == (0, 0, None, None)
 
 
 async def test_webhooks_are_their_owners(mail: Store, alice: AccountId, bob: AccountId) -> None:

@@ -1,10 +1,10 @@
-"""The port `Dns` in memory, for tests of what is decided from its answers."""
+"""The ports `Dns` and `RecordDns` in memory, for tests of what is decided from its answers."""
 
 from collections.abc import Mapping
 from typing import TypeVar
 
-from relate_relay.routing.names import IPAddress, parse_address
-from relate_relay.routing.ports import DnsFault, MxRecord, Records, dns_error
+from relate_outbound.dns.names import IPAddress, parse_address
+from relate_outbound.dns.ports import DnsFault, MxRecord, Records, SrvRecord, dns_error
 
 TTL_SECONDS = 300.0
 
@@ -21,11 +21,15 @@ class FakeDns:
         addresses: Mapping[str, list[str] | DnsFault] | None = None,
         txt: Mapping[str, list[bytes] | DnsFault] | None = None,
         ptr: Mapping[str, list[str] | DnsFault] | None = None,
+        srv: Mapping[str, list[SrvRecord] | DnsFault] | None = None,
+        cname: Mapping[str, list[str] | DnsFault] | None = None,
     ) -> None:
         self.mx_records = dict(mx or {})
         self.host_addresses = dict(addresses or {})
         self.texts = dict(txt or {})
         self.names = dict(ptr or {})
+        self.services = dict(srv or {})
+        self.aliases = dict(cname or {})
         self.resolved: list[str] = []
         """The hosts whose addresses were requested, in order."""
 
@@ -46,6 +50,14 @@ class FakeDns:
     async def ptr(self, address: IPAddress) -> Records[str]:
         """See `Dns`."""
         return Records(tuple(_found(str(address), self.names)), TTL_SECONDS)
+
+    async def srv(self, name: str) -> Records[SrvRecord]:
+        """See `RecordDns`."""
+        return Records(tuple(_found(name, self.services)), TTL_SECONDS)
+
+    async def cname(self, name: str) -> Records[str]:
+        """See `RecordDns`."""
+        return Records(tuple(_found(name, self.aliases)), TTL_SECONDS)
 
 
 def _found(name: str, mapping: Mapping[str, list[T] | DnsFault]) -> list[T]:

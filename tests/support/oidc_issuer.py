@@ -48,6 +48,10 @@ class OidcIssuer:
         self.requests: list[str] = []
         self.forms: list[dict[str, str]] = []
         """The forms that the token endpoint got, each with the field Authorization."""
+        self.posted = asyncio.Semaphore(0)
+        """Released at each of these forms."""
+        self.unanswered = self.most_unanswered = 0
+        """Requests that were not answered, at this moment and at most."""
         self.answer: dict[str, Any] = {}
         """What the token endpoint answers."""
         self.answering = asyncio.Event()
@@ -86,6 +90,8 @@ class OidcIssuer:
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.unanswered += 1
+        self.most_unanswered = max(self.most_unanswered, self.unanswered)
         try:
             with suppress(asyncio.IncompleteReadError, ConnectionError):
                 request = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -93,6 +99,7 @@ class OidcIssuer:
                 self.requests.append(path)
                 if request.startswith("POST"):
                     self.forms.append(await _read_form(request, reader))
+                    self.posted.release()
                 await self.answering.wait()
                 content = json.dumps(self._document(path)).encode() if self.content is None else self.content
                 head = f"HTTP/1.1 {self.status}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n\r\n"
@@ -101,6 +108,7 @@ class OidcIssuer:
                 writer.close()
                 await writer.wait_closed()
         finally:
+            self.unanswered -= 1
             writer.transport.abort()
 
     def _document(self, path: str) -> dict[str, Any]:

@@ -28,6 +28,9 @@ from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
 from relate_api.http.ranges import NotSatisfiableError, parse_range
 from relate_api.live.position import parse_token
+from relate_api.oidc.browser_secrets import BrowserSecrets
+from relate_api.oidc.browser_secrets import sign as sign_cookie
+from relate_api.oidc.browser_secrets import verify as verify_cookie
 from relate_api.page.html_mail.sanitiser import sanitise
 from relate_api.page.shown import one_line, plain_text
 from relate_api.page.views.compose.quoting import text_of_html
@@ -74,6 +77,9 @@ from relate_mime.strings import encode_string
 from relate_mime.surrogate import encode_field, encode_header
 from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_mime.writing.mbox import MboxEncoder
+from relate_outbound.dns.names import parse_literal, to_ascii
+from relate_outbound.dns.nameserver import MAX_UDP_OCTETS, parse_datagram
+from relate_outbound.dns.sts_record import find_id
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_relay.client.capabilities import parse_capabilities
@@ -83,9 +89,7 @@ from relate_relay.dkim.signing import collect_canonical, hash_body, header_to_si
 from relate_relay.reports.parameters import decode_orcpt
 from relate_relay.reports.report import make_report
 from relate_relay.reports.types import DeliveryResult, Kind, Report, ReportedMessage
-from relate_relay.routing.mta_sts import find_id, parse_policy
-from relate_relay.routing.names import parse_literal, to_ascii
-from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
+from relate_relay.routing.mta_sts import parse_policy
 from relate_relay.xtext import decode_xtext
 from relate_smtp import commands as smtp_commands
 from relate_smtp.framing import Mode, SmtpFramer
@@ -759,6 +763,11 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         lambda octets: verify_envelope(b"secret", _text(octets), AccountId(1), "a.example"),
         (f"{'0' * 32}.{'0' * 32}".encode(),),
         _units(b"", (b"0", b".", b"F", b"\xc5\xbf")),
+    ),
+    "a cookie of the sign-in by an issuer": Untrusted(
+        lambda octets: verify_cookie(b"secret", _text(octets), 0),
+        (sign_cookie(b"secret", BrowserSecrets("state", "nonce", "verifier"), 1).encode(),),
+        _units(b"", (b".", b"0", b"1.", b"\xc5\xbf")),
     ),
     "parameters of a report": Untrusted(
         lambda octets: (decode_xtext(_text(octets)), decode_orcpt(_text(octets))),

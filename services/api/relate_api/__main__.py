@@ -12,8 +12,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import User
 from relate_api.access.dependencies import Services
+from relate_api.admin.domains.looking_up import RecordLookUps, open_dns_of
 from relate_api.app import create_app
-from relate_api.config import ApiSettings, CorsSettings, OidcSettings, PageSettings
+from relate_api.config import SERVICE, ApiSettings, CorsSettings, OidcSettings, PageSettings
 from relate_api.developers import Developers
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
@@ -74,44 +75,20 @@ async def serve_api(
     ConfigurationError, StoreUnavailable.
     """
     installation = installation or load_installation(smtp_settings, settings, resources.relay)
-    code_flow = None
-    if installation.oidc.is_enabled:
-        logins = oidc_logins(installation.oidc, resources.accounts, resources.store)
-        resources.authenticator.accept_tokens(logins)
-        code_flow = CodeFlow(logins, installation.oidc) if installation.oidc.signs_people_in else None
-    store, authenticator = resources.traced("api")
-    contact = settings.push_contact or f"mailto:postmaster@{settings.server_name}"
-    with resources.supervisor.tracing.work("api.push.key"):
-        push_key = await load_key(resources.pushes, contact)
-    services = Services(
-        store,
-        resources.accounts,
-        authenticator,
-        settings.allows_plaintext,
-        installation,
-        events=resources.traced_events("api"),
-        queue=resources.traced_queue(),
-        suppressions=resources.suppressions,
-        submission=_submission(smtp_settings, resources),
-        content=resources.content,
-        labels=resources.traced_labels("api"),
-        filters=resources.traced_filters("api"),
-        webhooks=resources.webhooks,
-        pushes=resources.pushes,
-        push_key=push_key.public,
-        tracing=resources.supervisor.tracing,
-    )
+    code_flow = await _accept_issuer(installation.oidc, resources) if installation.oidc.is_enabled else None
+    push_key = await _load_push_key(settings, resources)
     app = create_app(
-        services,
+        _services(settings, _submission(smtp_settings, resources), resources, installation, push_key),
         settings.proxies,
         origins=cors.allowed_origins,
         requests_per_minute=settings.requests_per_minute,
         max_streams=settings.max_streams,
+        look_ups=RecordLookUps(smtp_settings.server_name, resources.relay, open_dns_of(resources.relay)),
         shown=Page(page, code_flow, jaeger.url, accepts_logins=developers is not None),
         for_developers=developers,
     )
     resources.telemetry.instrument_app(app)
-    certificate = resources.certificates.add("api", settings.certificate())
+    certificate = resources.certificates.add(SERVICE, settings.certificate())
     async with (
         _webhook_sender(settings, resources, push_key, client) as sender,
         _exported(resources, app.state.streams, sender),
@@ -123,6 +100,41 @@ async def serve_api(
             app.state.streams.close()  # they would last as long as the server waits for requests
             if developers is not None:
                 developers.waiters.close()
+
+
+def _services(
+    settings: ApiSettings,
+    submission: SubmissionRules,
+    resources: Resources,
+    installation: Installation,
+    push_key: VapidKey,
+) -> Services:
+    """What endpoints use, traced as that of this service."""
+    store, authenticator = resources.traced(SERVICE)
+    return Services(
+        store,
+        resources.accounts,
+        authenticator,
+        settings.allows_plaintext,
+        installation,
+        events=resources.traced_events(SERVICE),
+        queue=resources.traced_queue(),
+        suppressions=resources.suppressions,
+        submission=submission,
+        content=resources.content,
+        labels=resources.traced_labels(SERVICE),
+        filters=resources.traced_filters(SERVICE),
+        webhooks=resources.webhooks,
+        push_subscriptions=resources.push_subscriptions,
+        push_key=push_key.public,
+        tracing=resources.supervisor.tracing,
+    )
+
+
+async def _load_push_key(settings: ApiSettings, resources: Resources) -> VapidKey:
+    contact = settings.push_contact or f"mailto:postmaster@{settings.server_name}"
+    with resources.supervisor.tracing.work("api.push.key"):
+        return await load_key(resources.push_subscriptions, contact)
 
 
 @asynccontextmanager
@@ -147,8 +159,19 @@ def _webhook_sender(
         Teller(resources.store, resources.accounts, settings.server_name),
         PushRequests(push_key, PushTexts(resources.store, resources.accounts), time.time),
         resources.supervisor,
-        traceparent=resources.telemetry.operations("api").origin,
+        traceparent=resources.telemetry.operations(SERVICE).origin,
     )
+
+
+async def _accept_issuer(settings: OidcSettings, resources: Resources) -> CodeFlow | None:
+    """Accept the issuer's tokens; the flow by which people sign in to the page, if the settings enable it."""
+    logins = oidc_logins(settings, resources.accounts, resources.store)
+    resources.authenticator.accept_tokens(logins)
+    if not settings.signs_people_in:
+        return None
+    with resources.supervisor.tracing.work("api.sign_in.secret"):
+        secret = await resources.accounts.sign_in_secret()
+    return CodeFlow(logins, settings, secret)
 
 
 def _submission(settings: SmtpSettings, resources: Resources) -> SubmissionRules:

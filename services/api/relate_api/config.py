@@ -1,6 +1,6 @@
 """Settings of the API (`Api__Port` etc.) and of logins (`Oidc__…`); those of all services are in `relate_wire`."""
 
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 from relate_config import Section
 from relate_outbound.addresses import PrivateDestinations
 from relate_wire.config import ServiceSettings
+
+SERVICE: Final = "api"
+"""The service's name in telemetry, in the event log and for its certificate."""
 
 # Per process. A partly received request buffers up to 320 KB (64 KB of body, and 256 KB of one read beyond it), so that
 # this many use at most 320 MB.

@@ -13,8 +13,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import structlog
 
-from relate_config import ConfigurationError
+from relate_config import ConfigurationError, load
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.resolver import Resolver, parse_resolver
 from relate_relay.attempt.connector import Connector, Login, Options
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
@@ -28,7 +29,6 @@ from relate_relay.queue.runner import Runner
 from relate_relay.queue.schedule import Schedule, parse_retry
 from relate_relay.routing.mta_sts import MtaSts, PolicyFetcher
 from relate_relay.routing.ourselves import Ourselves
-from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
 from relate_relay.traced import TracedAttempts, TracedDns
@@ -147,14 +147,14 @@ async def serve(_: int = 0) -> None:
     settings = ResourceSettings()
     if settings.relay.enabled and not settings.relay.helo_name:
         raise ConfigurationError("Relay__HeloName is needed: the name of this system in EHLO and in reports")
-    port = settings.relay.health_port
+    port, shared = settings.relay.health_port, settings.relay.workers > 1
     async with (
         open_resources(settings, "relate-relay") as resources,
         serve_relay(resources, settings.relay.helo_name) as is_healthy,
-        answer_checks(port, is_healthy, "Relay__HealthPort"),
+        answer_checks(port, is_healthy, "Relay__HealthPort", shared=shared),
     ):
         await stop_requested()
 
 
 if __name__ == "__main__":
-    run(serve, 1)
+    run(serve, load(RelaySettings).workers)

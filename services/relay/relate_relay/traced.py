@@ -6,14 +6,14 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from relate_mailstore.queue_types import Claimed, QueueState
+from relate_outbound.dns.names import IPAddress
+from relate_outbound.dns.ports import Dns, DnsError, MxRecord, Records
 from relate_relay.attempt.sender import Result
 from relate_relay.client.observer import Observer, Step
 from relate_relay.client.replies import ServerReply
 from relate_relay.client.results import Outcome
 from relate_relay.dkim.signing_keys import Unsigned
 from relate_relay.queue.settlement import Settled
-from relate_relay.routing.names import IPAddress
-from relate_relay.routing.ports import Dns, DnsError, MxRecord, Records
 from relate_telemetry.attempts import Attempt, Attempts
 from relate_telemetry.attempts import Step as StepSpan
 from relate_telemetry.names import (

@@ -50,6 +50,7 @@ class MemoryAccountStore:
     def __init__(self, hash_secret: bytes | None = None, now: Now = utc_now) -> None:
         self._hash_secret = hash_secret or secrets.token_bytes(32)
         self._envelope_secret = secrets.token_bytes(32)
+        self._sign_in_secret = secrets.token_bytes(32)
         self._now = now
         self._users: dict[UserId, User] = {}
         self._owners: dict[str, UserId] = {}  # by canonical address, the primary one of a user first
@@ -255,6 +256,10 @@ class MemoryAccountStore:
     async def envelope_secret(self) -> bytes:
         """See `ports.AccountStore`."""
         return self._envelope_secret
+
+    async def sign_in_secret(self) -> bytes:
+        """See `ports.AccountStore`."""
+        return self._sign_in_secret
 
     async def touch_keys(self, last_used: Mapping[int, datetime]) -> None:
         """See `ports.AccountStore`."""

@@ -192,6 +192,9 @@ class AccountStore(Protocol):
     async def envelope_secret(self) -> bytes:
         """Return the secret that signs the envelope identifiers of outgoing mail, created at first use."""
 
+    async def sign_in_secret(self) -> bytes:
+        """Return the secret that signs what browsers keep while they sign in, created at first use."""
+
     async def touch_keys(self, last_used: Mapping[int, datetime]) -> None:
         """Set when keys were last used, as a batch."""
 

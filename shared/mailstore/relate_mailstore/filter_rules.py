@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from relate_mailstore.filter_types import Conditions, DeliveryFilter
+from relate_mailstore.errors import FilterNotFound
+from relate_mailstore.filter_types import Conditions, DeliveryFilter, Filter, FilterId
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import MessageId
 from relate_mime import Address, MessageIndex
 
 MAX_FILTERS = 100
 """Per account: each is evaluated for each of its messages."""
+
+PRIORITY_STEP = 10
+"""Between filters that were put in order, so that another fits between two."""
 
 MAX_FIELD_CHARACTERS = 16_384
 """Of the addresses of a field that are compared: some 500, more than a filter is about."""
@@ -67,6 +71,24 @@ def meeting_header(conditions: Conditions, indexes: Mapping[MessageId, MessageIn
 def meets(conditions: Conditions, fields: Fields, has_text: HasText) -> bool:
     """Whether all conditions hold."""
     return meets_header(conditions, fields) and (not conditions.body or has_text(fold(conditions.body)))
+
+
+def moved_priorities(filters: Sequence[Filter], filter_id: FilterId, places: int) -> Mapping[FilterId, int]:
+    """The priorities that change so that one of the `filters`, in their order, acts `places` later.
+
+    Priorities may be equal, so that two of them cannot just be exchanged. Raises FilterNotFound.
+    """
+    before = {one.id: one.rule.priority for one in filters}
+    if filter_id not in before:
+        raise FilterNotFound(f"filter {filter_id}")
+    order = [*before]
+    place = order.index(filter_id)
+    target = min(max(place + places, 0), len(order) - 1)
+    if target == place:
+        return {}
+    order.insert(target, order.pop(place))
+    after = {each: PRIORITY_STEP * number for number, each in enumerate(order, start=1)}
+    return {each: priority for each, priority in after.items() if priority != before[each]}
 
 
 def find_matches(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, NewType
 from uuid import UUID
 
-from relate_mailstore.identifiers import AccountId
+from relate_mailstore.identifiers import AccountId, MessageId
 
 __all__ = [
     "Actions",
@@ -17,6 +17,7 @@ __all__ = [
     "Label",
     "LabelId",
     "LabelStyle",
+    "Trial",
 ]
 
 FilterId = NewType("FilterId", UUID)  # UUIDv7: ascending
@@ -69,6 +70,13 @@ class Filter:
     rule: FilterRule
     times_applied: int = 0
     last_applied: float | None = None
+
+
+class Trial(NamedTuple):
+    """What conditions find: how many messages were examined, and those that meet them, newest first."""
+
+    examined: int
+    found: tuple[MessageId, ...]
 
 
 class FilterKey(NamedTuple):

@@ -4,9 +4,10 @@ Messages are found by their heads, then all their events are read: two queries, 
 recipient that a head need not have.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
+from uuid import UUID
 
 from relate_mailstore.event_rules import head_names
 from relate_mailstore.event_types import Event, EventQuery
@@ -90,6 +91,36 @@ async def find_own_journeys(log: EventLog, account_id: AccountId, search: Journe
     if search.recipient is not None:
         journeys = await _with_recipient(log, journeys, search.recipient)
     return JourneyPage(journeys[::-1], heads.next_before)
+
+
+async def find_asked(log: EventLog, question: str, limit: int) -> Sequence[Journey]:
+    """The newest journeys of all mail that a question names: a message's id, a Message-ID, or an address.
+
+    Raises StoreUnavailable.
+    """
+    bare = question.strip().removeprefix("<").removesuffix(">")
+    message_id = _parse_id(bare)
+    if message_id is not None:
+        journey = await find_journey(log, message_id)
+        return [] if journey is None else [journey]
+    by_message_id = await find_journeys(log, JourneySearch(header_message_id=bare, limit=limit))
+    if by_message_id.journeys:
+        return by_message_id.journeys
+    searches = JourneySearch(recipient=bare, limit=limit), JourneySearch(sender=bare, limit=limit)
+    return _newest([one for search in searches for one in (await find_journeys(log, search)).journeys], limit)
+
+
+def _newest(journeys: Iterable[Journey], limit: int) -> list[Journey]:
+    """Without those that were found twice, because an address has written to itself."""
+    distinct = {(one.message_id, one.events[0].time): one for one in journeys}
+    return sorted(distinct.values(), key=lambda one: one.events[0].time, reverse=True)[:limit]
+
+
+def _parse_id(text: str) -> MessageId | None:
+    try:
+        return MessageId(UUID(text))
+    except ValueError:
+        return None
 
 
 async def _find_heads(log: EventLog, query: EventQuery, search: JourneySearch, limit: int) -> _Heads:

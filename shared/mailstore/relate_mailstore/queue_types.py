@@ -29,6 +29,7 @@ __all__ = [
     "RecipientId",
     "SendingLimit",
     "StsPolicy",
+    "Suspension",
 ]
 
 RecipientId = NewType("RecipientId", int)  # of a row of the queue; never assigned again
@@ -238,6 +239,14 @@ class StsPolicy(NamedTuple):
     fetched: float
     expires: float
     text: str
+
+
+class Suspension(NamedTuple):
+    """A destination that could not be reached: why, and when the next message probes it, in seconds since the epoch."""
+
+    domain: str
+    reply: str
+    next_probe: float
 
 
 @dataclass(frozen=True, slots=True)

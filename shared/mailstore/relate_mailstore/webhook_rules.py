@@ -19,7 +19,7 @@ from relate_mailstore.webhook_types import (
 )
 
 MAX_WEBHOOKS_ITEMS = 20  # of an account: each event costs a row for each
-MAX_PUSHES_ITEMS = 20  # push subscriptions of an account, for the same reason
+MAX_PUSH_SUBSCRIPTIONS_ITEMS = 20  # push subscriptions of an account, for the same reason
 LEASE_SECONDS = 60.0  # more than an attempt takes; if its process ends, the delivery is attempted again after it
 ROTATION_SECONDS = 24 * 3600.0  # in which the former secret signs too
 RETENTION_SECONDS = 14 * 24 * 3600.0  # of deliveries

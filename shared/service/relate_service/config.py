@@ -90,6 +90,8 @@ class RelaySettings(Section):
     """Whether mail may be sent to addresses that are not globally routable; those of a smarthost may be any."""
     key_directory: Path | None = None
     """The folder of the private DKIM keys; by default `dkim` beside an SQLite database, else `var/dkim`."""
+    workers: int = Field(default=1, ge=1)
+    """Processes that send, when the relay is a service of its own; one per core is enough."""
     health_port: int = Field(default=0, ge=0, le=65_535)
     """A port on 127.0.0.1 that answers health checks of a process of its own; 0 is none."""
     max_age_hours: float = Field(default=120.0, gt=0)

@@ -23,7 +23,21 @@ MX_PREFERENCE_NUMBER = 10
 HTTPS_PORT = 443
 """The only port at which clients request autoconfiguration and MTA-STS policies."""
 
+_STRING, _ESCAPED = re.compile(r'"((?:[^"\\]|\\.)*+)"'), re.compile(r"\\(.)")
 _QUOTED, _ESCAPE = re.compile(r'["\\]'), r"\\\g<0>"  # RFC 1035 §5.1
+
+
+class Record(NamedTuple):
+    """A record: its name without the final dot, its type, and its value as in a zone file."""
+
+    name: str
+    type: str
+    value: str
+
+    @property
+    def text(self) -> str:
+        """The value of a TXT record without the quotes and escapes of a zone file."""
+        return "".join(_ESCAPED.sub(r"\1", string) for string in _STRING.findall(self.value))
 
 
 class Servers(NamedTuple):
@@ -38,6 +52,12 @@ class Servers(NamedTuple):
     api: Endpoint
     sts_record: str | None
     smarthost: bool
+
+
+def parse_line(line: str) -> Record:
+    """The record of one of the lines that this module makes."""
+    name, _, kind, value = line.split(" ", 3)
+    return Record(name.removesuffix("."), kind, value)
 
 
 def domain_records(domain: str, keys: Sequence[DomainKey], servers: Servers) -> list[str]:

@@ -11,10 +11,13 @@ ANSWERS = {True: b"running\r\n", False: b"not running\r\n"}
 
 
 @asynccontextmanager
-async def answer_checks(port: int, is_running: Callable[[], bool], setting: str) -> AsyncIterator[None]:
+async def answer_checks(
+    port: int, is_running: Callable[[], bool], setting: str, *, shared: bool = False
+) -> AsyncIterator[None]:
     """Answer each connection to `port` with whether the service runs, inside the block; without a port do nothing.
 
-    `setting` names the port's variable in the message of CannotListen.
+    `setting` names the port's variable in the message of CannotListen. Several workers share the port (`shared`), and
+    one of them answers.
     """
     if not port:
         yield
@@ -25,5 +28,5 @@ async def answer_checks(port: int, is_running: Callable[[], bool], setting: str)
         writer.close()
 
     prefix, _, name = setting.partition("__")
-    async with await asyncio.start_server(answer, sock=listen(HOST, port, prefix=prefix, setting=name)):
+    async with await asyncio.start_server(answer, sock=listen(HOST, port, shared, prefix, name)):
         yield

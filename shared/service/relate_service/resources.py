@@ -36,10 +36,7 @@ from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
-from relate_mailstore.traced import TracedMailStore
-from relate_mailstore.traced_events import TracedEventLog
-from relate_mailstore.traced_filters import TracedFilters, TracedLabels
-from relate_mailstore.traced_queue import TracedQueueStore
+from relate_mailstore.traced import TracedEventLog, TracedFilters, TracedLabels, TracedMailStore, TracedQueueStore
 from relate_service.certificates import Certificates, run_certificate_reloads
 from relate_service.config import EventsSettings, LimitsSettings, RelaySettings
 from relate_service.housekeeping import MailAndAccounts, run_housekeeping
@@ -107,7 +104,7 @@ class Resources:
     labels: Labels
     filters: Filters
     webhooks: Webhooks
-    pushes: PushSubscriptions
+    push_subscriptions: PushSubscriptions
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
@@ -229,7 +226,7 @@ async def _make_resources(
         labels=store.labels,
         filters=store.filters,
         webhooks=store.webhooks,
-        pushes=store.pushes,
+        push_subscriptions=store.push_subscriptions,
         supervisor=supervisor,
         content=content,
         certificates=certificates,

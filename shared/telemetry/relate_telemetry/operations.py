@@ -11,7 +11,7 @@ from typing import Self
 from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, Tracer, get_current_span
 from opentelemetry.util.types import AttributeValue
 
-from relate_telemetry.command_spans import current_command
+from relate_telemetry.commands import current_command
 from relate_telemetry.current_span import CurrentSpan
 from relate_telemetry.links import add_link, format_traceparent
 from relate_telemetry.names import USER

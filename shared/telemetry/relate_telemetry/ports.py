@@ -1,6 +1,6 @@
 """The interface through which a connection's driver reports sessions and commands: its only caller.
 
-`command_spans` implements it on the OpenTelemetry SDK; `NoTelemetry` records nothing, at next to no cost.
+`commands` implements it on the OpenTelemetry SDK; `NoTelemetry` records nothing, at next to no cost.
 
     protocol = telemetry.protocol("smtp")
     session = protocol.session(session_id, client, server, peer)

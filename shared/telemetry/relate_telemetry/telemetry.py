@@ -12,7 +12,7 @@ from relate_telemetry import api_metrics
 from relate_telemetry.attempts import Attempts
 from relate_telemetry.auth import Authentication
 from relate_telemetry.background import Background
-from relate_telemetry.command_spans import ProtocolSpans
+from relate_telemetry.commands import ProtocolSpans
 from relate_telemetry.instrument import instrument_app, instrument_engine
 from relate_telemetry.metrics import Instruments, observable_counter, observable_gauge, observable_up_down_counter
 from relate_telemetry.names import (

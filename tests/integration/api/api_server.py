@@ -77,7 +77,7 @@ async def open_resources(url: str, telemetry: Telemetry | None = None) -> AsyncI
                 labels=store.labels,
                 filters=store.filters,
                 webhooks=store.webhooks,
-                pushes=store.pushes,
+                push_subscriptions=store.push_subscriptions,
             )
     finally:
         await engine.dispose()

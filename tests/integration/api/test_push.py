@@ -42,7 +42,7 @@ async def test_a_browser_is_pushed_what_any_process_stores(database_url: str, tm
         service = await stack.enter_async_context(receiving(201))
         other = await stack.enter_async_context(open_resources(database_url))  # a process without an API
         alice = AccountId((await other.accounts.add_user("alice@example.org")).id)
-        await other.pushes.subscribe(alice, service.url, SOME_BROWSER.keys)
+        await other.push_subscriptions.subscribe(alice, service.url, SOME_BROWSER.keys)
         keys = set[str]()
         for _ in range(2):
             resources = await stack.enter_async_context(open_resources(database_url))

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request
@@ -12,6 +13,9 @@ from tests.support.browser import browser
 from tests.support.product import Product
 
 __all__ = ["browser"]
+
+AXE = Path(__file__).parents[2] / "support" / "axe" / "axe.min.js"
+IMPACTS = ("serious", "critical")
 
 
 @dataclass
@@ -52,6 +56,13 @@ class Visit:
     async def _on_dialog(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)
         await dialog.dismiss()
+
+
+async def violations(visit: Visit) -> list[str]:
+    """What axe finds that is serious; the driver's evaluation is not bound by the page's policy."""
+    await visit.page.evaluate(AXE.read_text() + ";0")
+    found = await visit.page.evaluate("axe.run().then(result => result.violations.map(each => [each.id, each.impact]))")
+    return [name for name, impact in found if impact in IMPACTS]
 
 
 @pytest.fixture(scope="module")

@@ -2,24 +2,13 @@
 
 import asyncio
 import re
-from pathlib import Path
 
 import pytest
 from playwright.async_api import BrowserContext, expect
 
-from tests.integration.page.conftest import Visit, send
+from tests.integration.page.conftest import Visit, send, violations
 from tests.integration.product.accounts import Account
 from tests.support.product import Product
-
-AXE = Path(__file__).parents[2] / "support" / "axe" / "axe.min.js"
-IMPACTS = ("serious", "critical")
-
-
-async def violations(visit: Visit) -> list[str]:
-    """What axe finds that is serious; the driver's evaluation is not bound by the page's policy."""
-    await visit.page.evaluate(AXE.read_text() + ";0")
-    found = await visit.page.evaluate("axe.run().then(result => result.violations.map(each => [each.id, each.impact]))")
-    return [name for name, impact in found if impact in IMPACTS]
 
 
 async def test_a_person_reads_and_moves_mail(product: Product, alice: Account, visit: Visit) -> None:

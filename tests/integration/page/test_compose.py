@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from tests.integration.page.conftest import Visit, send
-from tests.integration.page.test_browser import violations
+from tests.integration.page.conftest import Visit, send, violations
 from tests.integration.product.accounts import Account
 from tests.support.product import Product
 

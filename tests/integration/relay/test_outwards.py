@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from relate.doctor import outwards
-from relate.doctor.findings import Finding, Level
 from relate.doctor.outwards import check_port, check_smarthosts
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.ports import DnsFault, MxRecord
 from relate_relay.attempt.connector import Login, Options
 from relate_relay.client.timeouts import Timeouts
-from relate_relay.routing.ports import DnsFault, MxRecord
 from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel
+from relate_service.findings import Finding, Level
 from relate_wire.secret import Secret
 from tests.support.certificates import Authority
 from tests.support.fake_dns import FakeDns

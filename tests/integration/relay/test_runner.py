@@ -29,6 +29,7 @@ from relate_mailstore.queue_types import (
 from relate_mailstore.suppression_types import Suppression, SuppressionSource, suppress_bounced
 from relate_mailstore.types import AccountId, Delivery
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.ports import MxRecord
 from relate_relay.attempt.connector import Connector, Options
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Content, Result, Sender
@@ -42,7 +43,6 @@ from relate_relay.queue.rules import Rules
 from relate_relay.queue.runner import Runner
 from relate_relay.queue.schedule import Schedule
 from relate_relay.routing.mta_sts import Lookup
-from relate_relay.routing.ports import MxRecord
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
 from relate_telemetry.telemetry import Telemetry, no_telemetry

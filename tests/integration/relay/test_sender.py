@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.ports import DnsFault, MxRecord
 from relate_relay.attempt.connector import Connector, Login, Options
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Fitted, Result, Sender
@@ -15,7 +16,6 @@ from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.client.results import Outcome, Security
 from relate_relay.client.timeouts import Timeouts
 from relate_relay.routing.mta_sts import Lookup, Mode, Policy
-from relate_relay.routing.ports import DnsFault, MxRecord
 from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
 from relate_wire.secret import Secret

@@ -67,7 +67,7 @@ def relay(queue: Any, *, enabled: bool, supervisor: Supervisor | None = None) ->
         MemoryMailStore().labels,
         MemoryMailStore().filters,
         MemoryMailStore().webhooks,
-        MemoryMailStore().pushes,
+        MemoryMailStore().push_subscriptions,
         supervisor or Supervisor(NEVER),
         relay=RelaySettings(enabled=enabled),
     )

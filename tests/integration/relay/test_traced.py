@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.ports import DnsFault, MxRecord
 from relate_relay.attempt.connector import Connector, Options
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Fitted, Sender
@@ -13,7 +14,6 @@ from relate_relay.client.capabilities import Capabilities
 from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.client.timeouts import Timeouts
 from relate_relay.routing.mta_sts import Lookup
-from relate_relay.routing.ports import DnsFault, MxRecord
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_telemetry.telemetry import Telemetry
 from tests.support.certificates import Authority

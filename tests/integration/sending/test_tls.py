@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.ports import Dns
 from relate_relay.attempt.connector import Login, Policies
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.client.timeouts import Timeouts
 from relate_relay.routing.mta_sts import MemoryPolicyStore, MtaSts, PolicyFetcher
-from relate_relay.routing.ports import Dns
 from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel
 from relate_wire.secret import Secret

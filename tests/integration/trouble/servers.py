@@ -118,7 +118,15 @@ def _set_pragmas(pragmas: Iterable[str], connection: DBAPIConnection, _: object)
 def nothing_relayed() -> tuple[QueueStore, EventLog, Suppressions, Labels, Filters, Webhooks, PushSubscriptions]:
     """The ports of outgoing mail, where there is none, and of labels, filters and webhooks."""
     empty = MemoryMailStore()
-    return empty.queue, empty.events, empty.suppressions, empty.labels, empty.filters, empty.webhooks, empty.pushes
+    return (
+        empty.queue,
+        empty.events,
+        empty.suppressions,
+        empty.labels,
+        empty.filters,
+        empty.webhooks,
+        empty.push_subscriptions,
+    )
 
 
 @asynccontextmanager

@@ -114,7 +114,7 @@ async def running(url: str, directory: Path, elsewhere: Sink) -> AsyncIterator[S
                 store.labels,
                 store.filters,
                 store.webhooks,
-                store.pushes,
+                store.push_subscriptions,
                 relay=relay,
                 key_directory=directory / "keys",
             )

@@ -33,6 +33,9 @@ from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, Delivery
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.names import to_ascii
+from relate_outbound.dns.ports import Dns
+from relate_outbound.dns.resolver import Resolver, parse_resolver
 from relate_relay.attempt.connector import Connector, Options, Policies
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
@@ -44,10 +47,7 @@ from relate_relay.queue.rules import Rules
 from relate_relay.queue.runner import Runner
 from relate_relay.queue.schedule import Schedule
 from relate_relay.routing.mta_sts import Lookup
-from relate_relay.routing.names import to_ascii
 from relate_relay.routing.ourselves import Ourselves
-from relate_relay.routing.ports import Dns
-from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_supervisor import Supervisor
 from relate_telemetry.telemetry import Telemetry, no_telemetry

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from relate_accounts.directory import CachedDirectory
 from relate_accounts.ports import Authenticator
 from relate_api.access.dependencies import Services
+from relate_api.admin.domains.looking_up import RecordLookUps
 from relate_api.app import create_app
 from relate_api.config import MAX_STREAMS, ApiSettings
 from relate_api.developers import Developers
@@ -52,6 +53,7 @@ def create_api(
     max_streams: int = MAX_STREAMS,
     content: ContentBudget | None = None,
     shown: Page = Page(),  # noqa: B008 - frozen
+    look_ups: RecordLookUps | None = None,
     developers: Developers | None = None,
     **rules: object,
 ) -> FastAPI:
@@ -80,7 +82,7 @@ def create_api(
         labels=world.store.labels,
         filters=world.store.filters,
         webhooks=world.store.webhooks,
-        pushes=world.store.pushes,
+        push_subscriptions=world.store.push_subscriptions,
         push_key=PUSH_KEY.public,
     )
     return create_app(
@@ -90,6 +92,7 @@ def create_api(
         requests_per_minute=requests_per_minute,
         max_streams=max_streams,
         shown=shown,
+        look_ups=look_ups,
         for_developers=developers,
     )
 

@@ -3,7 +3,7 @@
 A route without an entry fails the tests, so that the author of a new one writes here what it requires.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from relate_accounts.types import Scope
@@ -31,6 +31,7 @@ class Expected:
     has_files: bool = False
 
 
+OF_ADMINISTRATION = Expected(ADMIN, of_all=True, by_session=True)
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 WEBHOOK = {"url": "https://hooks.example.net/", "events": ["new"]}
 
@@ -77,6 +78,46 @@ PAGE: dict[str, Expected] = {
     "POST /messages/actions": Expected(WRITE, {"action": "read", "id": UNKNOWN}, by_session=True),
     "GET /compose": Expected(WRITE, by_session=True),
     "POST /compose": Expected(WRITE, {"action": "discard"}, by_session=True, has_files=True),
+    "GET /settings": Expected(READ | OWN_KEYS, by_session=True),
+    "GET /settings/filters": Expected(READ, by_session=True),
+    "GET /settings/filters/new": Expected(WRITE, by_session=True),
+    "POST /settings/filters/new": Expected(WRITE, {"name": "New"}, by_session=True),
+    "GET /settings/filters/{filter_id}": Expected(WRITE, by_session=True),
+    "POST /settings/filters/{filter_id}": Expected(WRITE, {"name": "Other"}, by_session=True),
+    "POST /settings/filters/{filter_id}/actions": Expected(WRITE, {"action": "disable"}, by_session=True),
+    "GET /settings/labels": Expected(READ, by_session=True),
+    "POST /settings/labels": Expected(WRITE, {"name": "New"}, by_session=True),
+    "GET /settings/labels/{label_id}": Expected(WRITE, by_session=True),
+    "POST /settings/labels/{label_id}": Expected(WRITE, {"name": "Other"}, by_session=True),
+    "POST /settings/labels/{label_id}/delete": Expected(WRITE, by_session=True),
+    "GET /settings/devices": Expected(OWN_KEYS, by_session=True),
+    "POST /settings/devices": Expected(OWN_KEYS, {"name": "Phone"}, by_session=True),
+    "GET /settings/keys": Expected(OWN_KEYS, by_session=True),
+    "POST /settings/keys": Expected(OWN_KEYS, {"name": "new", "scope": "imap"}, by_session=True),
+    "POST /settings/keys/{key_id}/revoke": Expected(OWN_KEYS, by_session=True),
+    "GET /admin": OF_ADMINISTRATION,
+    "GET /admin/users": OF_ADMINISTRATION,
+    "POST /admin/users": replace(OF_ADMINISTRATION, body={"address": "new@example.org"}),
+    "GET /admin/users/{user_id}": OF_ADMINISTRATION,
+    "POST /admin/users/{user_id}": replace(OF_ADMINISTRATION, body={"name": "Alice", "quota": "1"}),
+    "POST /admin/users/{user_id}/logins": replace(OF_ADMINISTRATION, body={"disabled": "false"}),
+    "POST /admin/users/{user_id}/addresses": replace(OF_ADMINISTRATION, body={"address": "more@example.org"}),
+    "POST /admin/users/{user_id}/addresses/remove": replace(OF_ADMINISTRATION, body={"address": "{address}"}),
+    "POST /admin/users/{user_id}/keys": replace(OF_ADMINISTRATION, body={"name": "new", "scope": "imap"}),
+    "POST /admin/users/{user_id}/keys/{key_id}/revoke": OF_ADMINISTRATION,
+    "GET /admin/users/{user_id}/remove": OF_ADMINISTRATION,
+    "POST /admin/users/{user_id}/remove": OF_ADMINISTRATION,
+    "GET /admin/domains": OF_ADMINISTRATION,
+    "POST /admin/domains": replace(OF_ADMINISTRATION, body={"name": "new.example"}),
+    "GET /admin/domains/{domain}": OF_ADMINISTRATION,
+    "POST /admin/domains/{domain}/look-up": OF_ADMINISTRATION,
+    "GET /admin/queue": OF_ADMINISTRATION,
+    "POST /admin/queue/actions": replace(OF_ADMINISTRATION, body={"action": "hold", "id": "{recipient_id}"}),
+    "GET /admin/suppressions": OF_ADMINISTRATION,
+    "POST /admin/suppressions": replace(OF_ADMINISTRATION, body={"address": "gone@elsewhere.example"}),
+    "POST /admin/suppressions/remove": replace(OF_ADMINISTRATION, body={"address": "{address}"}),
+    "GET /admin/events": OF_ADMINISTRATION,
+    "GET /admin/journeys": OF_ADMINISTRATION,
 }
 
 EXPECTED: dict[str, Expected] = {

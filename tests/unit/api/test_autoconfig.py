@@ -13,7 +13,8 @@ from relate_api.autoconfig.endpoints import AUTOCONFIG, AUTODISCOVER
 from relate_api.autoconfig.mta_sts import policy_record, policy_text
 from relate_api.autoconfig.outlook import MAX_REQUEST_OCTETS, requested_address
 from relate_api.installation import Installation, MtaStsSettings
-from relate_relay.routing.mta_sts import find_id, parse_policy
+from relate_outbound.dns.sts_record import find_id
+from relate_relay.routing.mta_sts import parse_policy
 from relate_relay.routing.mta_sts.policy import Mode
 from relate_wire.published import Endpoint
 from tests.support.memory_backend import MemoryBackend

@@ -257,6 +257,8 @@ async def test_the_issuer_is_compared_exactly(app: FastAPI, issuer: OidcIssuer) 
 
 async def test_one_of_several_audiences_is_enough(app: FastAPI, issuer: OidcIssuer) -> None:
     assert (await get(app, issuer.token(aud=["another", AUDIENCE]))).status_code == 200
+    # That of an access token is the client that got it, not this API.
+    assert (await get(app, issuer.token(azp="a web client"))).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["logout+jwt", "secevent+jwt", "id_token", 7])

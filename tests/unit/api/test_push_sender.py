@@ -29,7 +29,7 @@ class Pushes(System):
     """Alice's browser, and a sender whose clock the test sets."""
 
     async def subscribe(self, service: Receiver) -> Webhook:
-        return await self.world.store.pushes.subscribe(self.alice, service.url, SOME_BROWSER.keys)
+        return await self.world.store.push_subscriptions.subscribe(self.alice, service.url, SOME_BROWSER.keys)
 
     async def deliver(self, raw: bytes = RAW) -> str:
         event = Event(EventName.DELIVERED, account_id=self.alice, recipient="alice@example.org")
@@ -153,7 +153,7 @@ async def test_a_subscription_that_is_gone_is_removed_without_a_notice(system: P
         await system.subscribe(service)
         await system.deliver()
         await service.next()
-        await system.reach(lambda: not system.webhooks.pushes(system.alice))
+        await system.reach(lambda: not system.webhooks.push_subscriptions(system.alice))
     assert len((await system.world.store.snapshot(system.alice)).entries) == 1  # no notice
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from relate_accounts.types import Scope, UserId
 from relate_mailstore.types import AccountId
-from relate_mailstore.webhook_rules import MAX_PUSHES_ITEMS
+from relate_mailstore.webhook_rules import MAX_PUSH_SUBSCRIPTIONS_ITEMS
 from tests.support.memory_backend import MemoryBackend
 from tests.support.push_browser import SOME_BROWSER, Browser, encode
 from tests.unit.api.clients import PUSH_KEY, create_api, create_client, expect_problem
@@ -46,7 +46,7 @@ async def test_the_same_endpoint_is_one_subscription_with_the_newest_keys(
 ) -> None:
     other = Browser()
     assert await subscribe(client) == await subscribe(client, browser=other)
-    (stored,) = await world.store.pushes.of_account(alice)
+    (stored,) = await world.store.push_subscriptions.of_account(alice)
     assert stored.keys == other.keys
 
 
@@ -71,7 +71,7 @@ async def test_malformed_subscriptions_are_refused(client: httpx.AsyncClient, ch
 
 
 async def test_a_user_has_a_limited_number_of_subscriptions(client: httpx.AsyncClient) -> None:
-    for number in range(MAX_PUSHES_ITEMS):
+    for number in range(MAX_PUSH_SUBSCRIPTIONS_ITEMS):
         await subscribe(client, endpoint=f"https://push.example.net/{number}")
     expect_problem(await client.post(PUSHES, json=subscription()), 409)
 

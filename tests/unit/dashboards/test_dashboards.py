@@ -22,7 +22,7 @@ from relate_telemetry.names import (
     session_span,
     transaction_span,
 )
-from relate_telemetry.registry.spans import LIVE
+from relate_telemetry.registry.spans.api import LIVE
 from tests.unit.dashboards.prometheus_names import ROOT, known_metrics, own_metrics, queried_metrics
 
 FOLDER = ROOT / "grafana" / "dashboards"
@@ -58,7 +58,7 @@ def datasource_uids() -> set[str]:
 
 def spans() -> set[str]:
     """The spans that links may search for: all with a fixed name, and some commands."""
-    store = {f"mailstore.{name}" for name in vars(TracedMailStore)}
+    store = {f"mailstore.{name}" for name in dir(TracedMailStore)}
     commands = {command_span("smtp", "DATA"), command_span("pop3", "RETR")}
     commands |= {command_span("imap", "FETCH"), command_span("imap", "IDLE")}
     sessions = {session_span(each) for each in get_args(ProtocolName)} | {transaction_span("smtp")}

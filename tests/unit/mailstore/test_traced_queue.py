@@ -6,8 +6,7 @@ import pytest
 
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import AttemptResult, QueueFilter, QueueState
-from relate_mailstore.traced import TracedMailStore
-from relate_mailstore.traced_queue import TracedQueueStore
+from relate_mailstore.traced import TracedMailStore, TracedQueueStore
 from relate_mailstore.types import AccountId
 from tests.contract.outgoing import sent
 from tests.support.factories import delivery, simple

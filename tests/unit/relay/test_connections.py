@@ -1,6 +1,7 @@
 """When the connections of a process ask for more mail."""
 
 import asyncio
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -61,7 +62,7 @@ async def test_a_connection_without_mail_asks_for_what_came_while_all_worked(mon
     accepting, woken = asyncio.Event(), asyncio.Event()
     begun = asyncio.Semaphore(0)
 
-    async def attempt(sender: Sender, domain: str, attempted: Group) -> None:
+    async def attempt(sender: Sender, domain: str, attempted: Group, note_sent: Callable[[], None]) -> None:
         begun.release()
         await accepting.wait()
 
@@ -83,7 +84,7 @@ async def test_mail_for_a_connection_that_waits_is_attempted_over_it(monkeypatch
     monkeypatch.setattr("relate_relay.queue.connections.IDLE_SECONDS", 3600.0)
     attempts: asyncio.Queue[Sender] = asyncio.Queue()
 
-    async def attempt(sender: Sender, domain: str, attempted: Group) -> None:
+    async def attempt(sender: Sender, domain: str, attempted: Group, note_sent: Callable[[], None]) -> None:
         attempts.put_nowait(sender)
 
     waiting = asyncio.Event()
@@ -95,3 +96,27 @@ async def test_mail_for_a_connection_that_waits_is_attempted_over_it(monkeypatch
         connections.add(DOMAIN, [group(2)])
         assert await attempts.get() is first
     await connections.end(0.0)
+
+
+async def test_the_next_group_is_sent_while_a_result_is_stored_and_no_further_one() -> None:
+    begun: asyncio.Queue[tuple[int, bool]] = asyncio.Queue()
+    stored = [asyncio.Event() for _ in range(3)]
+
+    async def attempt(sender: Sender, domain: str, attempted: Group, note_sent: Callable[[], None]) -> None:
+        number = attempted[0].lease.recipient_id
+        begun.put_nowait((number, stored[0].is_set()))
+        note_sent()
+        await stored[number].wait()
+
+    destinations = Destinations(max_connections=1)
+    connections = Connections(destinations, make_sender, attempt, asyncio.Event().set, Supervisor())
+    connections.add(DOMAIN, [group(number) for number in range(3)])
+    async with asyncio.timeout(5):
+        assert [await begun.get(), await begun.get()] == [(0, False), (1, False)]
+        assert connections.busy() == {DOMAIN: 3}
+        stored[0].set()
+        assert await begun.get() == (2, True)
+    for event in stored:
+        event.set()
+    await connections.end(5.0)
+    assert not connections.busy()

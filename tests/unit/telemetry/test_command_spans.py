@@ -9,7 +9,8 @@ from typing import get_args
 import pytest
 from opentelemetry.trace import get_current_span
 
-from relate_telemetry.command_spans import MAX_VERBS, current_command
+from relate_telemetry.commands import current_command
+from relate_telemetry.commands.templates import MAX_VERBS
 from relate_telemetry.names import TRANSACTION_OUTCOMES, ProtocolName
 from relate_telemetry.ports import CommandResult, Endpoint, EndReason, Handshake, SessionTelemetry
 from relate_telemetry.telemetry import Telemetry

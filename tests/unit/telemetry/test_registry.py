@@ -40,11 +40,11 @@ from relate_telemetry.registry.conventions import (
     CONVENTIONAL_INSTRUMENTS,
     LIBRARY_INSTRUMENTS,
 )
-from relate_telemetry.registry.spans import (
+from relate_telemetry.registry.spans import SPAN_TYPES
+from relate_telemetry.registry.spans.store import (
     FILTER_OPERATIONS,
     LABEL_OPERATIONS,
     QUEUE_OPERATIONS,
-    SPAN_TYPES,
     STORE_OPERATIONS,
 )
 from relate_wire.ports import Farewell
@@ -54,9 +54,8 @@ from tests.support.telemetry.registry import find_span_type, undeclared, undecla
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "registry"
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "exception"})
-TRACED_STORE = ROOT / "shared" / "mailstore" / "relate_mailstore" / "traced.py"
-TRACED_QUEUE = TRACED_STORE.with_name("traced_queue.py")
-TRACED_FILTERS = TRACED_STORE.with_name("traced_filters.py")
+TRACED = ROOT / "shared" / "mailstore" / "relate_mailstore" / "traced"
+TRACED_QUEUE, TRACED_FILTERS = TRACED / "queue.py", TRACED / "filters.py"
 
 
 def documents() -> list[dict[str, object]]:
@@ -115,7 +114,7 @@ def test_every_attribute_of_sessions_commands_and_logins_is_declared() -> None:
 
 
 def test_every_operation_of_the_store_is_declared() -> None:
-    source = TRACED_STORE.read_text()
+    source = "".join(path.read_text() for path in TRACED.glob("*.py") if path not in (TRACED_QUEUE, TRACED_FILTERS))
     traced = re.findall(r'_span\("(\w+)"', source) + re.findall(r'operation\("mailstore\.(\w+)"', source)
     assert set(STORE_OPERATIONS) == set(traced)
     assert set(QUEUE_OPERATIONS) == set(re.findall(r'_span\("(\w+)"', TRACED_QUEUE.read_text()))

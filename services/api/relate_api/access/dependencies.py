@@ -40,8 +40,7 @@ class Services:
 
     `allows_plaintext` decides whether a client may send a key over its connection. `submission` are the rules by which
     messages are sent, `content` is the memory for those that are being received. `push_key` is the public key that
-    browsers subscribe with. `tracing` makes the spans
-    of streams, which outlast their request.
+    browsers subscribe with. `tracing` makes the spans of streams, which outlast their request.
     """
 
     store: MailStore
@@ -57,7 +56,7 @@ class Services:
     labels: Labels
     filters: Filters
     webhooks: Webhooks
-    pushes: PushSubscriptions
+    push_subscriptions: PushSubscriptions
     push_key: str
     tracing: Tracing = field(default_factory=NoTracing)
 

@@ -31,7 +31,7 @@ _PART_FIELDS = (
 
 
 class Older(NamedTuple):
-    """The kept parts and relations. Message-IDs are without angle brackets; `changes` are those of sending the new version."""
+    """The kept parts and relations. Message-IDs have no angle brackets; `changes` are those of the new version."""
 
     parts: Sequence[bytes] = ()
     in_reply_to: str = ""

@@ -13,12 +13,10 @@ from starlette.requests import ClientDisconnect
 
 from relate_accounts.types import User
 from relate_api.access.dependencies import get_services
+from relate_api.config import SERVICE
 from relate_api.http.errors import RecipientsRefused, response_status
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.types import AccountId
-
-SERVICE = "api"
-"""The service's name in the event log."""
 
 
 class _Noted(NamedTuple):

@@ -14,10 +14,11 @@ from fastapi import HTTPException, Request, Response
 from relate_api.access.dependencies import Principal, Services
 from relate_api.compose.once import Key, find_answer, keyed
 from relate_api.compose.recipients import accept_recipients, find_recipients
-from relate_api.compose.refusals import SERVICE, note_envelope
+from relate_api.compose.refusals import note_envelope
 from relate_api.compose.schemas import RecipientState, SentEmail, SentRecipient
 from relate_api.compose.special import find_special
 from relate_api.compose.uploads import Offload, too_large
+from relate_api.config import SERVICE
 from relate_api.http.forwarded import RequestClient
 from relate_mailstore.errors import OverQuota, RequestRepeated
 from relate_mailstore.event_types import Event, EventName

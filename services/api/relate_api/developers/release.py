@@ -9,14 +9,13 @@ from relate_accounts.addresses import canonical_address, domain_of
 from relate_accounts.errors import InvalidAddress
 from relate_accounts.types import Recipient
 from relate_api.access.dependencies import Services
+from relate_api.config import SERVICE
 from relate_api.developers.schemas import ReleaseRequest
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.queue_types import Outgoing, OutgoingRecipient
 from relate_mailstore.types import AccountId, Delivery, MessageId
 from relate_submission.header import Header
 from relate_submission.paths import is_address
-
-SERVICE = "api"
 
 
 async def release(services: Services, request: ReleaseRequest, mailbox: Recipient) -> int:

@@ -92,7 +92,8 @@ def _label(value: str) -> Condition:
     return HasKeyword(value)
 
 
-def _octets(value: str) -> int:
+def parse_octets(value: str) -> int:
+    """A size as people type it: `500`, `20K`, `1M`. Raises ValueError."""
     size = _SIZE.fullmatch(value)
     if size is None:
         raise ValueError("expected a number of octets such as 500, 20K or 1M")
@@ -110,6 +111,6 @@ _CRITERIA: Mapping[str, Callable[[str], Criterion]] = {
     "label": _condition(_label),
     "after": _condition(lambda value: IsSince(first_second(parse_moment(value)))),
     "before": _condition(lambda value: IsSince(first_second(parse_moment(value))), negated=True),
-    "larger": _condition(lambda value: IsLarger(_octets(value))),
-    "smaller": _condition(lambda value: IsLarger(_octets(value) - 1), negated=True),
+    "larger": _condition(lambda value: IsLarger(parse_octets(value))),
+    "smaller": _condition(lambda value: IsLarger(parse_octets(value) - 1), negated=True),
 }

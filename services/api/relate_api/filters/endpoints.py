@@ -1,13 +1,13 @@
 """`/api/filters`: list, create, change, delete, test. Filters act at delivery on what goes to the INBOX."""
 
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query
 
-from relate_api.access.dependencies import InjectedServices, Principal, Reader, Services, Writer
+from relate_api.access.dependencies import InjectedServices, Reader, Writer
+from relate_api.filters.resolving import resolve_rule
 from relate_api.filters.schemas import (
     FilterDetails,
     FilterList,
@@ -15,8 +15,8 @@ from relate_api.filters.schemas import (
     FilterTestQuery,
     FilterTestResult,
 )
-from relate_mailstore.errors import LabelNotFound, MailboxNotFound, TooManyFilters
-from relate_mailstore.filter_types import FilterId, FilterRule
+from relate_mailstore.errors import TooManyFilters
+from relate_mailstore.filter_types import FilterId
 
 router = APIRouter(prefix="/api/filters", tags=["filters"])
 
@@ -31,7 +31,7 @@ async def list_filters(principal: Reader, services: InjectedServices) -> FilterL
 @router.post("", status_code=HTTPStatus.CREATED)
 async def create_filter(request: FilterRequest, principal: Writer, services: InjectedServices) -> FilterDetails:
     """Create a filter. It acts on mail that is delivered from then on."""
-    rule = await _resolve(principal, services, request.rule())
+    rule = await resolve_rule(principal.account_id, services, request.rule())
     try:
         return FilterDetails.of(await services.filters.add(principal.account_id, rule))
     except TooManyFilters as error:
@@ -44,7 +44,7 @@ async def update_filter(
 ) -> FilterDetails:
     """Replace a filter. Its counts remain."""
     await services.filters.find(principal.account_id, FilterId(filter_id))
-    rule = await _resolve(principal, services, request.rule())
+    rule = await resolve_rule(principal.account_id, services, request.rule())
     return FilterDetails.of(await services.filters.change(principal.account_id, FilterId(filter_id), rule))
 
 
@@ -59,25 +59,6 @@ async def test_filter(
     filter_id: UUID, query: Annotated[FilterTestQuery, Query()], principal: Reader, services: InjectedServices
 ) -> FilterTestResult:
     """Evaluate a filter, enabled or not, for the newest messages of all mailboxes. Changes nothing."""
-    found = await services.filters.test(principal.account_id, FilterId(filter_id), query.limit)
+    conditions = (await services.filters.find(principal.account_id, FilterId(filter_id))).rule.conditions
+    found = (await services.filters.test(principal.account_id, conditions, query.limit)).found
     return FilterTestResult(match_count=len(found), matched_email_ids=[*found])
-
-
-async def _resolve(principal: Principal, services: Services, rule: FilterRule) -> FilterRule:
-    """The rule with its mailbox as that is spelled, and its label stored. Raises HTTPException if one is missing."""
-    actions, account_id = rule.actions, principal.account_id
-    if actions.mailbox:
-        try:
-            await services.store.provision(account_id)
-            mailbox = await services.store.mailbox(account_id, actions.mailbox)
-        except MailboxNotFound:
-            raise HTTPException(HTTPStatus.NOT_FOUND, "no mailbox has this name: create it first") from None
-        rule = replace(rule, actions=replace(actions, mailbox=mailbox.name))
-    if actions.label_id is not None:
-        try:
-            label = await services.labels.find(account_id, actions.label_id)
-        except LabelNotFound:
-            raise HTTPException(HTTPStatus.NOT_FOUND, "no label has this id") from None
-        if not label.is_stored:  # a keyword: a filter has to remember its spelling
-            await services.labels.change(account_id, label.id, label.style)
-    return rule

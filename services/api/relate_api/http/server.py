@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from relate_api.config import ApiSettings
+from relate_api.config import SERVICE, ApiSettings
 from relate_api.http.connection import LimitedConnection
 from relate_api.http.errors import UNAVAILABLE_RESPONSE
 from relate_supervisor import Supervisor
@@ -113,7 +113,7 @@ class ApiServer(uvicorn.Server):
             context = certificate.context if certificate else None  # read now, because a reload replaces it
             self._admit(accepted, peer, context)
 
-        return Acceptor(sock, admit_socket, "api", self._supervisor)
+        return Acceptor(sock, admit_socket, SERVICE, self._supervisor)
 
     def _stop_listening(self) -> None:
         while self._acceptors:
@@ -142,7 +142,7 @@ class ApiServer(uvicorn.Server):
             loop = asyncio.get_running_loop()
             await loop.connect_accepted_socket(connection, sock, ssl=tls, ssl_handshake_timeout=handshake)
         except (OSError, ssl.SSLError, TimeoutError) as error:
-            log.info("handshake failed", protocol="api", error=type(error).__name__)
+            log.info("handshake failed", protocol=SERVICE, error=type(error).__name__)
             sock.close()
             slot.close()
         except asyncio.CancelledError:

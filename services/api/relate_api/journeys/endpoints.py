@@ -1,22 +1,17 @@
 """`/api/journeys` and `/api/emails/{id}/journey`. An administrator sees all mail, other callers what concerns them."""
 
-from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from relate_accounts.types import Scope, UserId
-from relate_api.access.dependencies import InjectedServices, Principal, Reader, RequireScope, Services
+from relate_accounts.types import Scope
+from relate_api.access.dependencies import InjectedServices, Principal, Reader, RequireScope
 from relate_api.http.parameters import require_distinct_parameters
-from relate_api.journeys.reading import read_journey
+from relate_api.journeys.reading import read_journey, submitter_names
 from relate_api.journeys.schemas import JourneyFilters, JourneyPage, MessageJourney
 from relate_api.schemas import time_cursor
-from relate_mailstore.event_types import EventName
 from relate_mailstore.journey_search import find_journeys, find_own_journeys
-from relate_mailstore.journey_views import Names
-from relate_mailstore.journeys import Journey
-from relate_mailstore.types import AccountId
 
 Observer = Annotated[Principal, Depends(RequireScope(Scope.API_READ, Scope.APP, Scope.ADMIN))]
 
@@ -37,25 +32,9 @@ async def list_journeys(
     search = filters.search()
     if Scope.ADMIN in principal.scopes:
         found = await find_journeys(services.events, search)
-        names = await _names(services, found.journeys)
+        names = await submitter_names(services, found.journeys)
     else:
         found = await find_own_journeys(services.events, principal.account_id, search)
         names = {principal.account_id: principal.user.address}
     items = [MessageJourney.of(journey, names) for journey in found.journeys]
     return JourneyPage(items=items, next_cursor=time_cursor(found.next_before))
-
-
-async def _names(services: Services, journeys: Iterable[Journey]) -> Names:
-    """The addresses of the accounts that have submitted messages."""
-    submitters = {
-        event.account_id
-        for journey in journeys
-        for event in journey.events
-        if event.name is EventName.RECEIVED and event.account_id is not None
-    }
-    names: dict[AccountId, str] = {}
-    for account_id in submitters:
-        addresses = await services.accounts.addresses(UserId(account_id))
-        if addresses:
-            names[account_id] = addresses[0]
-    return names

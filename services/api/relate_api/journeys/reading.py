@@ -1,11 +1,16 @@
-"""The journey of one message, for one of the accounts that have sent or got it."""
+"""The journey of one message, for one of the accounts that have sent or got it, and the names in journeys of all."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
+from relate_accounts.types import UserId
 from relate_api.access.dependencies import Principal, Services
 from relate_api.journeys.schemas import MessageJourney
+from relate_mailstore.event_types import EventName
 from relate_mailstore.journey_search import find_journey
-from relate_mailstore.types import MessageId
+from relate_mailstore.journey_views import Names
+from relate_mailstore.journeys import Journey
+from relate_mailstore.types import AccountId, MessageId
 
 
 async def read_journey(email_id: UUID, principal: Principal, services: Services) -> MessageJourney:
@@ -17,3 +22,19 @@ async def read_journey(email_id: UUID, principal: Principal, services: Services)
     listed = await services.store.message(account_id, MessageId(email_id))
     index = listed.message.index
     return MessageJourney(id=email_id, message_id=index.header_message_id, sender="", recipients=[], steps=[])
+
+
+async def submitter_names(services: Services, journeys: Iterable[Journey]) -> Names:
+    """The addresses of the accounts that have submitted messages."""
+    submitters = {
+        event.account_id
+        for journey in journeys
+        for event in journey.events
+        if event.name is EventName.RECEIVED and event.account_id is not None
+    }
+    names: dict[AccountId, str] = {}
+    for account_id in submitters:
+        addresses = await services.accounts.addresses(UserId(account_id))
+        if addresses:
+            names[account_id] = addresses[0]
+    return names

@@ -30,7 +30,7 @@ async def create_label(request: LabelRequest, principal: Writer, services: Injec
     try:
         return LabelDetails.of(await services.labels.add(principal.account_id, request.style()))
     except (LabelExists, TooManyLabels) as error:
-        raise HTTPException(HTTPStatus.CONFLICT, _describe(error)) from None
+        raise HTTPException(HTTPStatus.CONFLICT, describe(error)) from None
 
 
 @router.put("/{label_id:uuid}")
@@ -41,7 +41,7 @@ async def update_label(
     try:
         label = await services.labels.change(principal.account_id, LabelId(label_id), request.style())
     except (LabelExists, TooManyLabels) as error:
-        raise HTTPException(HTTPStatus.CONFLICT, _describe(error)) from None
+        raise HTTPException(HTTPStatus.CONFLICT, describe(error)) from None
     return LabelDetails.of(label)
 
 
@@ -80,5 +80,6 @@ async def remove_label_from_email(
     await services.store.flag_message(principal.account_id, MessageId(email_id), change)
 
 
-def _describe(error: LabelExists | TooManyLabels) -> str:
+def describe(error: LabelExists | TooManyLabels) -> str:
+    """Why a label is refused."""
     return "a label has this name" if isinstance(error, LabelExists) else f"{error} exist: delete one first"

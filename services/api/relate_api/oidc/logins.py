@@ -78,13 +78,14 @@ class OidcLogins:
         user = await self._user(Identity(rules.issuer, claims.subject), claims)
         return None if user.disabled is not None else Granted(user, None, KEY_NAME, GRANTED)
 
-    async def _verify(self, token: str, audience: str | None = None) -> tuple[Rules, Claims]:
-        """Raises TokenInvalid, IssuerUnavailable."""
+    async def _verify(self, token: str, client_id: str | None = None) -> tuple[Rules, Claims]:
+        """Verify a token for this API, or an ID token for a client. Raises TokenInvalid, IssuerUnavailable."""
         header = tokens.read_header(token)
         key = await self._issuer.key(header.key_id, header.key_type)
         if key is None:
             raise TokenInvalid("no key of the issuer signs this token")
-        rules = Rules(await self._issuer.name(), self._audience if audience is None else audience)
+        name = await self._issuer.name()
+        rules = Rules(name, self._audience) if client_id is None else Rules(name, client_id, is_id_token=True)
         return rules, tokens.verify(token, key, rules, self._now())
 
     async def _user(self, identity: Identity, claims: Claims) -> User:

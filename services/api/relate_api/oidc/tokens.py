@@ -50,10 +50,11 @@ class Header(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What tokens must say."""
+    """What tokens must say. The audience of an ID token is the client that it was made for."""
 
     issuer: str
     audience: str
+    is_id_token: bool = False
 
 
 class Claims(NamedTuple):
@@ -90,7 +91,7 @@ def read_header(token: str) -> Header:
 
 
 def verify(token: str, key: SigningKey, rules: Rules, now: float) -> Claims:
-    """Verify signature, issuer, audience and times of a token. Raises TokenInvalid."""
+    """Verify signature, issuer, audience, authorized party and times of a token. Raises TokenInvalid."""
     registry = jwt.JWTClaimsRegistry(
         now=int(now),
         leeway=LEEWAY_SECONDS,
@@ -104,6 +105,8 @@ def verify(token: str, key: SigningKey, rules: Rules, now: float) -> Claims:
         registry.validate(claims)
     except _INVALID:
         raise TokenInvalid("the token is not valid") from None
+    if rules.is_id_token and not _is_for_client(claims, rules.audience):
+        raise TokenInvalid("the token is for another client")
     subject = claims["sub"]
     if not subject or len(subject) > MAX_SUBJECT_CHARACTERS or not subject.isprintable():
         raise TokenInvalid("the subject is not valid")
@@ -111,6 +114,14 @@ def verify(token: str, key: SigningKey, rules: Rules, now: float) -> Claims:
     return Claims(
         subject, claims["exp"], _verified_address(claims), _name(claims), nonce if isinstance(nonce, str) else ""
     )
+
+
+def _is_for_client(claims: Mapping[str, Any], client_id: str) -> bool:
+    """Whether the client is the authorized party, which several audiences require (OIDC Core §3.1.3.7, items 4, 5)."""
+    audience = claims["aud"]
+    if "azp" not in claims:
+        return isinstance(audience, str) or len(audience) == 1
+    return bool(claims["azp"] == client_id)
 
 
 def _verified_address(claims: Mapping[str, Any]) -> str:

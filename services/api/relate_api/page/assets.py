@@ -11,6 +11,9 @@ from fastapi.responses import FileResponse
 
 _TYPES = {
     "page.css": "text/css",
+    "compose.css": "text/css",
+    "settings.css": "text/css",
+    "admin.css": "text/css",
     "page.js": "text/javascript",
     "htmx.min.js": "text/javascript",
     "icon.svg": "image/svg+xml",

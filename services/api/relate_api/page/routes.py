@@ -20,7 +20,7 @@ SIGN_IN = "/sign-in"
 log = structlog.get_logger(__name__)
 
 _SENTENCES = {
-    HTTPStatus.NOT_FOUND: "There is no such message. It may have been moved or deleted.",
+    HTTPStatus.NOT_FOUND: "There is nothing at this address. It may have been moved or deleted.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The server is not available at the moment.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The address or the form is not valid.",
 }

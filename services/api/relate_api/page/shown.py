@@ -6,11 +6,14 @@ hide text. Joiners stay, because emoji and several scripts need them.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
+
+from relate_mailstore.filter_types import Label, LabelId, LabelStyle
+from relate_mailstore.keywords import key_of
 
 MAX_LINE_CHARACTERS = 300
 """Of a subject or a name in a list; a header line may have a megabyte."""
@@ -68,6 +71,28 @@ def mailbox_label(name: str) -> str:
     return "Inbox" if name == "INBOX" else one_line(name)
 
 
+class Chip(NamedTuple):
+    """A label of a message. A keyword without a stored label has no colour; `id` is None if it is gone."""
+
+    name: str
+    color: str
+    id: LabelId | None
+
+
+def chips(keywords: Iterable[str], labels: Iterable[Label]) -> Iterator[Chip]:
+    """The labels of a message, of those of its account."""
+    known = {key_of(label.keyword): label for label in labels}
+    for keyword in keywords:
+        label = known.get(key_of(keyword))
+        style = label.style if label is not None and label.is_stored else LabelStyle(keyword, "")
+        yield Chip(one_line(style.name), style.color, None if label is None else label.id)
+
+
+def label_query(label: Label) -> str:
+    """The search for the messages with a label."""
+    return f"label:{label.keyword}"
+
+
 FILTERS: Mapping[str, Callable[..., object]] = {
     "one_line": one_line,
     "person": person,
@@ -75,6 +100,8 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "file_size": file_size,
     "moment": moment,
     "mailbox_label": mailbox_label,
+    "chips": chips,
+    "label_query": label_query,
 }
 """The filters of templates."""
 

@@ -73,7 +73,7 @@ class RequireSession(ScopeRequirement):
         limit_rate(request, session.granted)
         if self.scopes.isdisjoint(session.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the session lacks the scope {' or '.join(sorted(self.scopes))}")
-        principal = Principal(session.user, session.scopes, session.granted.expires, session.granted)
+        principal = Principal(session.user, session.scopes, session.key_expires, session.granted)
         return Visitor(principal, session.csrf)
 
     def _is_use(self, request: Request) -> bool:

@@ -11,11 +11,10 @@ from email.utils import formatdate
 from relate_accounts.addresses import domain_of
 from relate_accounts.claims import CODE_PERIOD
 from relate_accounts.types import User
+from relate_api.config import SERVICE
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.queue_types import Outgoing, OutgoingRecipient
 from relate_mailstore.types import AccountId, Delivery
-
-SERVICE = "api"
 
 _TEXT = """\
 {user} is a user of the mail system {server} and says that this

@@ -31,7 +31,7 @@ async def get_vapid_public_key(services: InjectedServices) -> PublicKey:
 @router.get("")
 async def list_push_subscriptions(principal: KeyOwner, services: InjectedServices) -> PushSubscriptionList:
     """List the user's push subscriptions, the oldest first."""
-    found = await services.pushes.of_account(principal.account_id)
+    found = await services.push_subscriptions.of_account(principal.account_id)
     return PushSubscriptionList(items=[*map(PushSubscriptionDetails.of, found)], next_cursor=None)
 
 
@@ -41,7 +41,7 @@ async def create_push_subscription(
 ) -> PushSubscriptionDetails:
     """Subscribe a browser. One with the same endpoint is the same subscription, and gets the keys."""
     try:
-        made = await services.pushes.subscribe(principal.account_id, request.endpoint, request.keys())
+        made = await services.push_subscriptions.subscribe(principal.account_id, request.endpoint, request.keys())
     except TooManyWebhooks as error:
         raise HTTPException(HTTPStatus.CONFLICT, f"at most {error}: remove one first") from None
     return PushSubscriptionDetails.of(made)
@@ -50,4 +50,4 @@ async def create_push_subscription(
 @router.delete("/{subscription_id:int}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_push_subscription(subscription_id: _Id, principal: KeyOwner, services: InjectedServices) -> None:
     """Remove a push subscription."""
-    await services.pushes.remove(principal.account_id, WebhookId(subscription_id))
+    await services.push_subscriptions.remove(principal.account_id, WebhookId(subscription_id))

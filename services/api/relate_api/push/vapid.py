@@ -38,9 +38,9 @@ class VapidKey:
         return f"vapid t={token}, k={self.public}"
 
 
-async def load_key(pushes: PushSubscriptions, contact: str) -> VapidKey:
+async def load_key(subscriptions: PushSubscriptions, contact: str) -> VapidKey:
     """The key that all processes of this installation share, made at the first start. Raises StoreUnavailable."""
-    return VapidKey(await pushes.server_key(make_key()), contact)
+    return VapidKey(await subscriptions.server_key(make_key()), contact)
 
 
 def _origin(url: str) -> str:

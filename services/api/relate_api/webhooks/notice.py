@@ -6,15 +6,13 @@ from uuid import uuid4
 
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import UserId
+from relate_api.config import SERVICE
 from relate_mailstore.event_rules import of_own_message
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import Delivery, Destination
 from relate_mailstore.webhook_types import DisabledReason, Webhook
 from relate_mime.writing.system_fields import system_fields
 from relate_mime.writing.text import visible, wrap
-
-SERVICE = "api"
-"""The service's name in the event log."""
 
 SUBJECT = "A webhook of yours was disabled"
 

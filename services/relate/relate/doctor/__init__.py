@@ -1,18 +1,16 @@
-"""Checks of an installation; each finding names its remedy.
+"""Checks of an installation; each finding names its remedy. Those of the DNS are in `relate_service.dns_checks`.
 
-findings    the result of a check
 host        this machine: files, database, disk, ports, certificates, collector
 mail        mail between this server and others; `stored` reads the domains and the queue
 runners     whether a relay runs; `keys`: whether it can sign; `outwards`: whether it reaches other servers
-server      whether the DNS knows this server; `domain`, with `spf` and `tags`: the records of a domain
 """
 
 from collections.abc import Sequence
 
-from relate.doctor.findings import Finding
 from relate.doctor.host import examine_host
 from relate.doctor.mail import examine_mail
 from relate.settings import Settings
+from relate_service.findings import Finding
 
 __all__ = ["Finding", "examine"]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from relate.dev.made_users import FOUND, REMEDY, has_made_users
-from relate.doctor.findings import Finding, Level, error, ok
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
 from relate_accounts.sql import SqlAccountStore
@@ -22,6 +21,7 @@ from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED
 from relate_mailstore.sql.driver.engine import database_files, open_engine, parse_database_url
 from relate_mailstore.sql.driver.errors import database_errors
 from relate_mailstore.sql.schema.migrate import current_revision, revisions
+from relate_service.findings import Finding, Level, error, ok
 from relate_wire.accepting import listen
 from relate_wire.config import ServiceSettings
 from relate_wire.tls import CertificateError

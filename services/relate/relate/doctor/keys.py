@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from relate.doctor.findings import Finding, error, ok, warning
 from relate_accounts.types import DomainKey
 from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyUnusable
 from relate_relay.dkim.keys import public_record
+from relate_service.findings import Finding, error, ok, warning
 
 UNSIGNED = "until then mail of the domain is sent unsigned"
 

@@ -5,27 +5,14 @@ answer costs `QUESTION_SECONDS`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import dns.resolver
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate.doctor.domain import Sending, check_domain, check_mx
-from relate.doctor.findings import Finding, error, listed, ok, warning
 from relate.doctor.keys import check_keys
 from relate.doctor.outwards import UNREACHED, check_port, check_smarthosts
 from relate.doctor.runners import check_runners
-from relate.doctor.server import (
-    Names,
-    Sources,
-    assumed_sources,
-    check_server,
-    global_sources,
-    name_addresses,
-    own_names,
-)
 from relate.doctor.stored import Stored, read_beats, read_domains, read_unreached
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
@@ -33,12 +20,22 @@ from relate_api.autoconfig.mta_sts import policy_record
 from relate_config import ConfigurationError
 from relate_mailstore.errors import StoreError
 from relate_mailstore.sql.driver.engine import open_engine
+from relate_outbound.dns.ports import Dns, DnsError, DnsFault
 from relate_relay.__main__ import connection_options
 from relate_relay.attempt.connector import Options
-from relate_relay.routing.ports import Dns, DnsError, DnsFault
-from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_service.config import RelaySettings
+from relate_service.dns_checks.asking import open_resolver
+from relate_service.dns_checks.domain import Sending, check_domain, check_mx
+from relate_service.dns_checks.server import (
+    Names,
+    check_server,
+    find_sources,
+    global_sources,
+    name_addresses,
+    own_names,
+)
 from relate_service.dns_records import serves_web
+from relate_service.findings import Finding, error, listed, ok, warning
 from relate_wire.published import endpoint
 
 QUESTION_SECONDS = 5.0
@@ -98,7 +95,7 @@ async def _ask(
     settings: Settings, options: Options, stored: Stored, probed: Sequence[str], *, chosen: bool
 ) -> list[Finding]:
     relay = settings.shared.relay
-    async with _resolver(relay) as resolver:
+    async with open_resolver(relay.resolver, QUESTION_SECONDS, TRY_SECONDS) as resolver:
         if resolver is None:
             return [error("DNS", "this machine has no name server", "set Relay__Resolver, or correct /etc/resolv.conf")]
         names = own_names(settings.smtp.server_name, relay.helo_name)
@@ -136,7 +133,7 @@ async def _check_published(dns: Dns, published: Published) -> list[Finding]:
     """Check what the DNS says of this server and of the domains."""
     names, stored, sends = published.names, published.stored, published.sends
     own, smarthost = global_sources(), published.options.smarthosts.default
-    sources = Sources(own) if own else await assumed_sources(dns, names)
+    sources = await find_sources(dns, names, own)
     sending = Sending(sources, smarthost.host if smarthost else "") if sends else None
     found = await asyncio.gather(
         check_server(dns, names, own, sources if sends and not smarthost else None),
@@ -171,19 +168,6 @@ def _no_postmaster(domain: str) -> Finding:
 
 def _joined(found: Iterable[Sequence[Finding]]) -> list[Finding]:
     return [finding for findings in found for finding in findings]
-
-
-@asynccontextmanager
-async def _resolver(relay: RelaySettings) -> AsyncIterator[Resolver | None]:
-    try:
-        resolver = Resolver(parse_resolver(relay.resolver), question_seconds=QUESTION_SECONDS, try_seconds=TRY_SECONDS)
-    except dns.resolver.NoResolverConfiguration:
-        yield None
-        return
-    try:
-        yield resolver
-    finally:
-        await resolver.close()
 
 
 async def _is_dead(resolver: Dns, domains: Sequence[str]) -> bool:

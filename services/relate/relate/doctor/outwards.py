@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from relate.doctor.findings import Finding, error, listed, ok, warning
+from relate_outbound.dns.names import HostPort
+from relate_outbound.dns.ports import Dns
 from relate_relay.attempt.connector import Connector, Options, Server
 from relate_relay.attempt.failure import Failure
 from relate_relay.client.errors import ConnectFailed
 from relate_relay.client.timeouts import Timeouts
 from relate_relay.routing.domain_table import DomainTable
 from relate_relay.routing.mta_sts import Lookup
-from relate_relay.routing.names import HostPort
-from relate_relay.routing.ports import Dns
 from relate_relay.routing.smarthost import Smarthosts, parse_smarthosts
+from relate_service.findings import Finding, error, listed, ok, warning
 
 TIMEOUTS = Timeouts(connect_seconds=5.0, tls_seconds=10.0, greeting_seconds=15.0, other_seconds=10.0, quit_seconds=2.0)
 """Shorter than the relay's, because a person waits."""

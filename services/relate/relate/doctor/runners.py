@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from relate.doctor.findings import Finding, error, ok, warning
+from relate_service.findings import Finding, error, ok, warning
 
 ReadBeats = Callable[[], Awaitable[Mapping[str, int] | None]]
 """Reads the beats of each relay by its name; None if the database does not say."""

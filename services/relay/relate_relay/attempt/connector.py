@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.names import HostPort
+from relate_outbound.dns.ports import Dns
 from relate_relay.attempt.failure import Failure, failed_connection, unroutable
 from relate_relay.attempt.policy_result import PolicySession, tell_fault
 from relate_relay.attempt.requirement import Contexts, Requirement, TlsUnavailable, requirement
@@ -16,9 +18,7 @@ from relate_relay.client.timeouts import DEFAULT_TIMEOUTS, Timeouts
 from relate_relay.routing.endpoints import Endpoint, endpoints
 from relate_relay.routing.mta_sts import Lookup
 from relate_relay.routing.mx import Route, find_route, smarthost_route
-from relate_relay.routing.names import HostPort
 from relate_relay.routing.ourselves import Ourselves
-from relate_relay.routing.ports import Dns
 from relate_relay.routing.smarthost import Smarthosts, parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel, TlsPolicies, parse_tls_policies
 from relate_relay.routing.unroutable import Unroutable

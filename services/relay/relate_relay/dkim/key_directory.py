@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from relate_config.private import make_private_folder
+from relate_outbound.dns.names import MAX_DOMAIN_CHARACTERS, to_ascii
 from relate_relay.dkim.keys import ED25519_SUFFIX, MAX_RSA_BITS, MIN_RSA_BITS, NEW_RSA_BITS, SigningKeys, pair_keys
-from relate_relay.routing.names import MAX_DOMAIN_CHARACTERS, to_ascii
 
 MAX_FILE_OCTETS = 16_384
 """Octets of a key file; one with the longest RSA key has some 3,500."""

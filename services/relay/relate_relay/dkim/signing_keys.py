@@ -16,11 +16,11 @@ import structlog
 from relate_accounts.ports import AccountStore
 from relate_mime import decode_address, header_fields, parse_addresses
 from relate_mime.fields import header_end
+from relate_outbound.dns.names import to_ascii
+from relate_outbound.dns.shared_calls import SharedCalls
+from relate_outbound.dns.ttl_cache import TtlCache
 from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyUnusable
 from relate_relay.dkim.keys import SigningKeys
-from relate_relay.routing.names import to_ascii
-from relate_relay.routing.shared_calls import SharedCalls
-from relate_relay.routing.ttl_cache import TtlCache
 
 log = structlog.get_logger(__name__)
 

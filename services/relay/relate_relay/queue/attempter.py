@@ -1,7 +1,7 @@
 """Attempts a group of recipients: sends the message, notes whether the destination was reached, stores the results."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -50,8 +50,11 @@ class Attempter:
         self._supervisor = supervisor
         self._settler = Settler(queue, rules, supervisor)
 
-    async def attempt(self, sender: Sender, domain: str, group: Group) -> None:
-        """Attempt a group, or put it off while its destination is suspended: a connection would only fail once more."""
+    async def attempt(self, sender: Sender, domain: str, group: Group, note_sent: Callable[[], None]) -> None:
+        """Attempt a group, or put it off while its destination is suspended: a connection would only fail once more.
+
+        `note_sent` is called when the sender can take the next group; then the results are stored.
+        """
         reason = group[0].suspended or self._destinations.suspension(domain)
         if reason and not group[0].is_probe:
             await self._put_off(group, reason)
@@ -63,6 +66,7 @@ class Attempter:
             attempt.finish(results)
             if sent := [each for each in results if not each.is_suppressed]:
                 await self._note(domain, sent, is_probe=group[0].is_probe)
+            note_sent()
             settled = await self._settler.settle(group, results, attempted)
             attempt.measure(group, results, settled, ended)
 

@@ -6,7 +6,7 @@ message costs a fifth over a connection that is open. Before the mail of a desti
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from relate_mailstore.queue_types import Claimed
@@ -23,13 +23,16 @@ Group = Sequence[Claimed]
 
 
 class Connections:
-    """The connections. `attempt` attempts a group over a sender to its destination; `wake` asks for more mail."""
+    """The connections. `wake` asks for more mail.
+
+    `attempt` attempts a group over a sender to its destination, and calls the last argument when that has answered.
+    """
 
     def __init__(
         self,
         destinations: Destinations,
         make_sender: Callable[[str], Sender],
-        attempt: Callable[[Sender, str, Group], Awaitable[None]],
+        attempt: Callable[[Sender, str, Group, Callable[[], None]], Awaitable[None]],
         wake: Callable[[], None],
         supervisor: Supervisor,
     ) -> None:
@@ -93,27 +96,51 @@ class Connections:
         """Open the connections that are allowed, one for each group that waits at most."""
         for _ in range(min(self._destinations.free(domain), len(self._backlog.get(domain, ())))):
             self._destinations.opened(domain)
-            task = asyncio.create_task(self._serve(domain), name="relay.connection")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            self._supervisor.watch("relay.connection", task)
+            self._supervisor.watch("relay.connection", self._start(self._serve(domain)))
 
     async def _serve(self, domain: str) -> None:
-        """Attempt the groups of a destination one after another, over one connection."""
+        """Attempt the groups of a destination one after another, over one connection.
+
+        While the result of a group is stored, the next group is sent: no more than that, because what is sent and not
+        stored is sent again after a crash.
+        """
         sender = self._make_sender(domain)
+        attempt: asyncio.Task[None] | None = None
         try:
             while self._destinations.free(domain) >= 0 and (group := await self._next(domain)) is not None:
-                try:
-                    await self._attempt(sender, domain, group)
-                finally:
-                    self._release(domain, len(group))
+                sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                before, attempt = attempt, self._start(self._attempt_group(sender, domain, group, sent))
+                await sent
                 self._open(domain)  # more are allowed for each message that reached the destination
+                if before is not None:
+                    await before
+            if attempt is not None:
+                await attempt
         finally:
             await sender.close()
             self._destinations.closed(domain)
             if not self._is_ending:
                 self._open(domain)
             self._wake()
+
+    async def _attempt_group(self, sender: Sender, domain: str, group: Group, sent: asyncio.Future[None]) -> None:
+        """Attempt a group. `sent` is set when the connection can take the next one, or the attempt has failed."""
+
+        def note_sent() -> None:
+            if not sent.done():
+                sent.set_result(None)
+
+        try:
+            await self._attempt(sender, domain, group, note_sent)
+        finally:
+            self._release(domain, len(group))
+            note_sent()
+
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name="relay.connection")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _next(self, domain: str) -> Group | None:
         """The next group of a destination; None if there is none for IDLE_SECONDS, or the destination is suspended."""

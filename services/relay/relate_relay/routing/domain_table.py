@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
-from relate_relay.routing.names import to_ascii
+from relate_outbound.dns.names import to_ascii
 
 V = TypeVar("V")
 

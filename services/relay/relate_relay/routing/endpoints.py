@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.names import IPAddress, parse_address
+from relate_outbound.dns.ports import Dns, DnsError, DnsTemporary
 from relate_relay.routing.mx import MailHost, Route
-from relate_relay.routing.names import IPAddress, parse_address
 from relate_relay.routing.ourselves import Ourselves
-from relate_relay.routing.ports import Dns, DnsError, DnsTemporary
 from relate_relay.routing.unroutable import Unroutable, bad_smarthost, dns_failed, mail_loop, no_host, private_only
 
 MAX_ENDPOINTS = 20

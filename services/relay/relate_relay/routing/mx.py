@@ -9,9 +9,9 @@ and an IP address as its name (against RFC 5321 §5.1). An MX whose name is no h
 from dataclasses import dataclass
 from random import Random
 
-from relate_relay.routing.names import is_host_name, parse_address, parse_literal, to_ascii
+from relate_outbound.dns.names import is_host_name, parse_address, parse_literal, to_ascii
+from relate_outbound.dns.ports import Dns, DnsFault, DnsPermanent, DnsTemporary, MxRecord
 from relate_relay.routing.ourselves import Ourselves
-from relate_relay.routing.ports import Dns, DnsFault, DnsPermanent, DnsTemporary, MxRecord
 from relate_relay.routing.unroutable import Unroutable, bad_domain, dns_failed, mail_loop, no_host, null_mx
 
 MAX_HOSTS = 20

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from relate_relay.routing.names import IPAddress, to_ascii
+from relate_outbound.dns.names import IPAddress, to_ascii
 
 OwnEndpoint = tuple[IPAddress, int]
 """An address and port at which this system receives mail."""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from relate_outbound.dns.names import HostPort, parse_host_port
 from relate_relay.routing.domain_table import DomainTable, parse_domain_table
-from relate_relay.routing.names import HostPort, parse_host_port
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from relate_mime.printable import printable
-from relate_relay.routing.ports import DnsError
+from relate_outbound.dns.ports import DnsError
 
 
 @dataclass(frozen=True, slots=True)

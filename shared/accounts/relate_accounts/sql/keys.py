@@ -16,7 +16,7 @@ from relate_accounts.sql.database import AccountsDatabase
 from relate_accounts.sql.rows import lock_user, parse_key, parse_user
 from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
-_HASH_SECRET, _ENVELOPE_SECRET = "api-key-hash", "envelope-id"  # the names of rows
+_HASH_SECRET, _ENVELOPE_SECRET, _SIGN_IN_SECRET = "api-key-hash", "envelope-id", "sign-in"  # the names of rows
 _SECRET_OCTETS = 32
 _KEYS = select(api_keys).where(api_keys.c.user_id == bindparam("user_id")).order_by(api_keys.c.id.desc())
 _KEYS_BY_PREFIX = select(api_keys, users).join(users).where(api_keys.c.prefix == bindparam("prefix"))
@@ -122,6 +122,10 @@ class SqlKeys(AccountsDatabase):
     async def envelope_secret(self) -> bytes:
         """See `ports.AccountStore`."""
         return await self._secret(_ENVELOPE_SECRET)
+
+    async def sign_in_secret(self) -> bytes:
+        """See `ports.AccountStore`."""
+        return await self._secret(_SIGN_IN_SECRET)
 
     async def _check_key_limit(self, connection: AsyncConnection, user_id: UserId) -> None:
         """Lock the user, and raise TooManyKeys if no key may be added. Raises UserNotFound."""

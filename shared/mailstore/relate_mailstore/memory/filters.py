@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import partial
 
 from relate_mailstore.errors import FilterNotFound, LabelNotFound, TooManyFilters
-from relate_mailstore.filter_rules import MAX_FILTERS, fields_of, find_matches, meeting_header, meets
-from relate_mailstore.filter_types import DeliveryFilter, Filter, FilterId, FilterKey, FilterRule
+from relate_mailstore.filter_rules import MAX_FILTERS, fields_of, find_matches, meeting_header, meets, moved_priorities
+from relate_mailstore.filter_types import Conditions, DeliveryFilter, Filter, FilterId, FilterKey, FilterRule, Trial
 from relate_mailstore.filtering import apply, filtered_accounts
 from relate_mailstore.folding import fold
-from relate_mailstore.identifiers import AccountId, MessageId, generate_message_ids
+from relate_mailstore.identifiers import AccountId, generate_message_ids
 from relate_mailstore.mailbox_names import TRASH, canonical_name
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.labels import MemoryLabels
@@ -63,17 +63,23 @@ class MemoryFilters:
         await self.find(account_id, filter_id)
         del self._filters[account_id][filter_id]
 
-    async def test(self, account_id: AccountId, filter_id: FilterId, limit: int) -> Sequence[MessageId]:
-        """Evaluate a filter for the newest messages."""
-        conditions = (await self.find(account_id, filter_id)).rule.conditions
+    async def move(self, account_id: AccountId, filter_id: FilterId, places: int) -> None:
+        """Change the order."""
+        for each, priority in moved_priorities(self._ordered(account_id), filter_id, places).items():
+            one = self._filters[account_id][each]
+            self._filters[account_id][each] = replace(one, rule=replace(one.rule, priority=priority))
+
+    async def test(self, account_id: AccountId, conditions: Conditions, limit: int) -> Trial:
+        """Evaluate conditions for the newest messages."""
         messages = self._account(account_id).messages
         newest = sorted(messages.values(), key=lambda one: (one.message.received, one.message.id), reverse=True)
         indexes = {one.message.id: one.message.index for one in newest[:limit]}
-        return [
+        found = (
             message_id
             for message_id, fields in meeting_header(conditions, indexes).items()
             if meets(conditions, fields, messages[message_id].text().body.__contains__)
-        ]
+        )
+        return Trial(len(indexes), tuple(found))
 
     async def erase(self, account_id: AccountId) -> None:
         """Remove all filters of an account."""

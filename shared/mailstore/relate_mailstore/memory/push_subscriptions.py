@@ -20,7 +20,7 @@ class MemoryPushSubscriptions:
 
     async def of_account(self, account_id: AccountId) -> Sequence[Webhook]:
         """The subscriptions of an account."""
-        return self._webhooks.pushes(account_id)
+        return self._webhooks.push_subscriptions(account_id)
 
     async def remove(self, account_id: AccountId, subscription_id: WebhookId) -> None:
         """Remove a subscription."""

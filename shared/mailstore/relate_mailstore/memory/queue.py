@@ -26,6 +26,7 @@ from relate_mailstore.queue_types import (
     QueueStatistics,
     RecipientId,
     StsPolicy,
+    Suspension,
 )
 from relate_mailstore.suppression_types import Suppression
 from relate_mailstore.types import Delivery, MessageId
@@ -286,9 +287,13 @@ class MemoryQueue:
         """Count the recipients by state."""
         rows = self._recipients.values()
         waiting = [row.arrived for row in rows if row.schedule.state in WAITING_STATES]
-        due = {row.to.domain for row in rows if row.schedule.due is not None}
-        suspended = len(due & self._suspensions.keys())
+        suspended = len(self._suspended())
         return QueueStatistics(Counter(row.schedule.state for row in rows), min(waiting, default=None), suspended)
+
+    async def suspensions(self, limit: int) -> Sequence[Suspension]:
+        """The suspended destinations for which mail waits."""
+        found = [(domain, self._suspensions[domain]) for domain in sorted(self._suspended())[:limit]]
+        return [Suspension(domain, each.reply, each.until) for domain, each in found]
 
     async def sts_policies(self, limit: int) -> Sequence[StsPolicy]:
         """The policies that have not expired."""
@@ -299,6 +304,10 @@ class MemoryQueue:
     async def store_sts_policy(self, policy: StsPolicy) -> None:
         """Store the policy of a domain."""
         self._policies[policy.domain] = policy
+
+    def _suspended(self) -> Collection[str]:
+        due = {row.to.domain for row in self._recipients.values() if row.schedule.due is not None}
+        return due & self._suspensions.keys()
 
     def _choose(self, now: float, limit: int, per_destination: int, busy: Mapping[str, int]) -> list[_Recipient]:
         due = [row for row in self._recipients.values() if row.schedule.due is not None and row.schedule.due <= now]

@@ -13,7 +13,7 @@ from relate_mailstore.types import AccountId
 from relate_mailstore.wakes import Wakes
 from relate_mailstore.webhook_rules import (
     LEASE_SECONDS,
-    MAX_PUSHES_ITEMS,
+    MAX_PUSH_SUBSCRIPTIONS_ITEMS,
     MAX_WEBHOOKS_ITEMS,
     PUSHED,
     ROTATION_SECONDS,
@@ -172,20 +172,20 @@ class MemoryWebhooks:
             stored.due = None
         return True
 
-    def pushes(self, account_id: AccountId) -> Sequence[Webhook]:
+    def push_subscriptions(self, account_id: AccountId) -> Sequence[Webhook]:
         """The push subscriptions of an account."""
         return [each for each in self._of_account(account_id) if each.is_push]
 
     def subscribe(self, account_id: AccountId, endpoint: str, keys: PushKeys) -> Webhook:
         """See `PushSubscriptions.subscribe`."""
-        pushes = self.pushes(account_id)
-        for webhook in pushes:
+        subscriptions = self.push_subscriptions(account_id)
+        for webhook in subscriptions:
             if webhook.settings.url == endpoint:
                 stored = self._webhooks[webhook.id]
                 stored.webhook = replace(webhook, keys=keys)
                 return stored.webhook
-        if len(pushes) >= MAX_PUSHES_ITEMS:
-            raise TooManyWebhooks(f"{MAX_PUSHES_ITEMS} push subscriptions")
+        if len(subscriptions) >= MAX_PUSH_SUBSCRIPTIONS_ITEMS:
+            raise TooManyWebhooks(f"{MAX_PUSH_SUBSCRIPTIONS_ITEMS} push subscriptions")
         webhook = Webhook(next(self._ids), account_id, NewWebhook(endpoint, PUSHED), self._clock(), "", keys=keys)
         self._webhooks[webhook.id] = _Stored(webhook)
         return webhook

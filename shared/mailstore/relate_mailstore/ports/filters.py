@@ -3,8 +3,17 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from relate_mailstore.filter_types import Filter, FilterId, FilterRule, Label, LabelId, LabelStyle
-from relate_mailstore.types import AccountId, MessageId
+from relate_mailstore.filter_types import (
+    Conditions,
+    Filter,
+    FilterId,
+    FilterRule,
+    Label,
+    LabelId,
+    LabelStyle,
+    Trial,
+)
+from relate_mailstore.types import AccountId
 
 
 class Labels(Protocol):
@@ -58,11 +67,14 @@ class Filters(Protocol):
     async def remove(self, account_id: AccountId, filter_id: FilterId) -> None:
         """Remove a filter. Raises FilterNotFound."""
 
-    async def test(self, account_id: AccountId, filter_id: FilterId, limit: int) -> Sequence[MessageId]:
-        """Those of the newest `limit` messages of all mailboxes that meet the filter's conditions, newest first.
+    async def move(self, account_id: AccountId, filter_id: FilterId, places: int) -> None:
+        """Have a filter act `places` later, or earlier if negative; others get new priorities too, in one transaction.
 
         Raises FilterNotFound.
         """
+
+    async def test(self, account_id: AccountId, conditions: Conditions, limit: int) -> Trial:
+        """Find those of the newest `limit` messages of all mailboxes that meet conditions, as a delivery would."""
 
     async def erase(self, account_id: AccountId) -> None:
         """Remove all filters of an account."""

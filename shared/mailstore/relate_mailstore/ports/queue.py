@@ -15,6 +15,7 @@ from relate_mailstore.queue_types import (
     QueueStatistics,
     RecipientId,
     StsPolicy,
+    Suspension,
 )
 from relate_mailstore.types import Delivery, MessageId
 
@@ -95,6 +96,9 @@ class QueueStore(Protocol):
 
     async def statistics(self) -> QueueStatistics:
         """Counts for metrics: one query that reads the queue once."""
+
+    async def suspensions(self, limit: int) -> Sequence[Suspension]:
+        """At most `limit` suspended destinations for which mail waits, by domain."""
 
     async def sts_policies(self, limit: int) -> Sequence[StsPolicy]:
         """The policies that were fetched last and have not expired, the newest last."""

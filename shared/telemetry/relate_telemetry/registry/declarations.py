@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 
 ValueType = Literal["string", "int", "double", "boolean", "string[]"]
 SpanKind = Literal["client", "internal", "producer", "server"]
+FAILURE = ("error.type", "exception.type", "exception.message")
+"""The keys of a span within which an exception was raised."""
 
 
 @dataclass(frozen=True, slots=True)

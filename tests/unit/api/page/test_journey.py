@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from relate_api.page import Page
-from relate_api.page.views.mail.journey import WORDS
+from relate_api.page.timeline import WORDS
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.journeys import EndState
 from relate_mailstore.types import AccountId

@@ -1,9 +1,11 @@
 """Signing in by an OpenID Connect issuer: the authorization code flow with PKCE, state and nonce."""
 
+import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,7 +16,9 @@ from relate_accounts.types import Identity, Scope
 from relate_accounts.web_sessions import hash_token
 from relate_api.__main__ import oidc_logins
 from relate_api.config import OidcSettings
-from relate_api.oidc import CodeFlow
+from relate_api.oidc import SIGN_IN_SECONDS, CodeFlow
+from relate_api.oidc.browser_secrets import BrowserSecrets, sign
+from relate_api.oidc.code_flow import MAX_REDEMPTIONS_PER_CLIENT
 from relate_api.page import Page
 from tests.support.memory_backend import MemoryBackend
 from tests.support.oidc_issuer import AUDIENCE, OTHER_RSA, OidcIssuer
@@ -22,6 +26,17 @@ from tests.unit.api.clients import create_api, create_client
 from tests.unit.api.page.browsing import COOKIE
 
 CLIENT, CALLBACK = "relate page", "https://mail.example.org/sign-in/callback"
+VISIT = "__Host-relate-issuer"
+
+
+@dataclass
+class Clock:
+    """The time of the server, in seconds since 1970."""
+
+    now: float = field(default_factory=time.time)
+
+    def __call__(self) -> float:
+        return self.now
 
 
 @dataclass
@@ -30,8 +45,19 @@ class Flow:
 
     browser: httpx.AsyncClient
     issuer: OidcIssuer
+    clock: Clock
     state: str = ""
     nonce: str = ""
+
+    @property
+    def cookie(self) -> str:
+        """What the browser keeps while its person is at the issuer."""
+        return self.browser.cookies[VISIT]
+
+    @cookie.setter
+    def cookie(self, value: str) -> None:
+        self.browser.cookies.delete(VISIT)
+        self.browser.cookies.set(VISIT, value, "mail.example.org")
 
     async def begin(self) -> dict[str, str]:
         """Follow the link; returns the parameters that the issuer gets."""
@@ -58,9 +84,10 @@ async def flow(world: MemoryBackend) -> AsyncIterator[Flow]:
             client_secret="s&cret",
             redirect_uri=CALLBACK,
         )
-        shown = Page(code_flow=CodeFlow(oidc_logins(settings, world.accounts, world.store), settings))
+        logins, clock = oidc_logins(settings, world.accounts, world.store), Clock()
+        shown = Page(code_flow=CodeFlow(logins, settings, await world.accounts.sign_in_secret(), clock))
         async with create_client(create_api(world, shown=shown)) as browser:
-            yield Flow(browser, issuer)
+            yield Flow(browser, issuer, clock)
 
 
 async def test_a_person_signs_in(world: MemoryBackend, flow: Flow) -> None:
@@ -99,6 +126,70 @@ async def test_an_answer_that_this_browser_has_not_requested_is_refused(flow: Fl
     assert COOKIE not in flow.browser.cookies
 
 
+def _of_others(flow: Flow) -> str:
+    """A cookie that another server has signed."""
+    return sign(b"secret", BrowserSecrets(flow.state, flow.nonce, "verifier"), int(flow.clock.now) + SIGN_IN_SECONDS)
+
+
+def _not_signed(flow: Flow) -> str:
+    return f"{flow.state}.{flow.nonce}.verifier"
+
+
+def _with_more_time(flow: Flow) -> str:
+    expires, rest = flow.cookie.split(".", 1)
+    return f"{int(expires) + SIGN_IN_SECONDS}.{rest}"
+
+
+def _with_another_verifier(flow: Flow) -> str:
+    *others, verifier, signature = flow.cookie.split(".")
+    return ".".join((*others, verifier.swapcase(), signature))
+
+
+def _cut_off(flow: Flow) -> str:
+    return flow.cookie.rpartition(".")[0]
+
+
+@pytest.mark.parametrize("forge", [_of_others, _not_signed, _with_more_time, _with_another_verifier, _cut_off])
+async def test_a_forged_cookie_causes_no_request_to_the_issuer(flow: Flow, forge: Callable[[Flow], str]) -> None:
+    await flow.begin()
+    flow.issuer.answer = {"id_token": flow.issuer.token(aud=CLIENT, nonce=flow.nonce)}
+    before = list(flow.issuer.requests)
+    flow.cookie = forge(flow)
+    assert (await flow.come_back()).status_code == 403
+    assert flow.issuer.requests == before
+    assert COOKIE not in flow.browser.cookies
+
+
+async def test_an_expired_cookie_causes_no_request_to_the_issuer(flow: Flow) -> None:
+    await flow.begin()
+    flow.issuer.answer = {"id_token": flow.issuer.token(aud=CLIENT, nonce=flow.nonce)}
+    before, kept = list(flow.issuer.requests), flow.cookie
+    flow.clock.now += SIGN_IN_SECONDS
+    assert (await flow.come_back()).status_code == 403
+    assert flow.issuer.requests == before
+    flow.clock.now -= 1
+    flow.cookie = kept
+    assert (await flow.come_back()).status_code == 303
+
+
+async def test_a_client_redeems_few_codes_at_the_same_time(flow: Flow) -> None:
+    await flow.begin()
+    flow.issuer.answering.clear()
+    kept = flow.cookie
+
+    async def invent(code: int) -> httpx.Response:
+        return await flow.browser.get(
+            "/sign-in/callback", params={"code": code, "state": flow.state}, headers={"Cookie": f"{VISIT}={kept}"}
+        )
+
+    answers = [asyncio.ensure_future(invent(code)) for code in range(3 * MAX_REDEMPTIONS_PER_CLIENT)]
+    for _ in range(MAX_REDEMPTIONS_PER_CLIENT):
+        await flow.issuer.posted.acquire()
+    flow.issuer.answering.set()
+    assert {answer.status_code for answer in await asyncio.gather(*answers)} == {403}
+    assert (len(flow.issuer.forms), flow.issuer.most_unanswered) == (len(answers), MAX_REDEMPTIONS_PER_CLIENT)
+
+
 @pytest.mark.parametrize(
     "claims",
     [{"nonce": "other"}, {"nonce": None}, {"aud": AUDIENCE}, {"iss": "https://other.invalid"}, {"exp": 1}, {"sub": ""}],
@@ -109,6 +200,29 @@ async def test_a_token_for_another_purpose_begins_no_session(flow: Flow, claims:
     flow.issuer.answer = {"id_token": flow.issuer.token(**{"aud": CLIENT, "nonce": flow.nonce, **claims})}
     assert (await flow.come_back()).status_code == 403
     assert COOKIE not in flow.browser.cookies
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"aud": [CLIENT, "other"]}, {"aud": [CLIENT, "other"], "azp": "other"}, {"azp": "other"}, {"azp": ""}],
+    ids=str,
+)
+async def test_a_token_of_which_another_client_is_the_authorized_party_begins_no_session(
+    flow: Flow, claims: dict[str, Any]
+) -> None:
+    await flow.begin()
+    flow.issuer.answer = {"id_token": flow.issuer.token(**{"aud": CLIENT, "nonce": flow.nonce, **claims})}
+    assert (await flow.come_back()).status_code == 403
+    assert COOKIE not in flow.browser.cookies
+
+
+@pytest.mark.parametrize("claims", [{"aud": [CLIENT, "other"], "azp": CLIENT}, {"azp": CLIENT}, {"aud": [CLIENT]}])
+async def test_a_token_of_which_this_client_is_the_authorized_party_begins_a_session(
+    flow: Flow, claims: dict[str, Any]
+) -> None:
+    await flow.begin()
+    flow.issuer.answer = {"id_token": flow.issuer.token(**{"aud": CLIENT, "nonce": flow.nonce, **claims})}
+    assert (await flow.come_back()).status_code == 303
 
 
 async def test_a_token_that_another_key_has_signed_begins_no_session(flow: Flow) -> None:

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from relate.doctor.findings import Level
 from relate.doctor.host import _check_port
+from relate_service.findings import Level
 
 
 async def test_a_port_that_another_process_has_taken() -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from relate.doctor.findings import Level
 from relate.doctor.keys import check_keys
 from relate_accounts.types import DomainKey
 from relate_relay.dkim.key_directory import KeyDirectory
 from relate_relay.dkim.keys import public_record
+from relate_service.findings import Level
 
 
 async def test_the_newest_keys_must_be_usable(tmp_path: Path) -> None:

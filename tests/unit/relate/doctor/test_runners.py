@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from relate.doctor import runners
-from relate.doctor.findings import Level
 from relate.doctor.runners import check_runners
+from relate_service.findings import Level
 
 
 class Beats:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.ports import DnsFault
 from relate_relay.routing.endpoints import MAX_ADDRESSES_PER_FAMILY, MAX_ENDPOINTS, Endpoint, endpoints
 from relate_relay.routing.mx import MailHost, Route, smarthost_route
 from relate_relay.routing.ourselves import Ourselves
-from relate_relay.routing.ports import DnsFault
 from relate_relay.routing.unroutable import Unroutable
 from tests.support.fake_dns import FakeDns
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relate_outbound.dns.ports import DnsFault, MxRecord
+from relate_outbound.dns.resolver import Resolver, parse_resolver
 from relate_relay.routing.mx import MAX_HOSTS, MailHost, Route, find_route
 from relate_relay.routing.ourselves import Ourselves
-from relate_relay.routing.ports import DnsFault, MxRecord
-from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_relay.routing.unroutable import Unroutable
 from tests.support.dns import Behaviour, ScriptedDns
 from tests.support.fake_dns import FakeDns

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relate_relay.routing.names import HostPort
+from relate_outbound.dns.names import HostPort
 from relate_relay.routing.smarthost import parse_smarthosts
 
 DEFAULT = HostPort("smarthost.test", 587)

@@ -6,9 +6,8 @@ from fastapi import APIRouter
 
 from relate_accounts.types import Domain
 from relate_api.access.dependencies import Administrator, InjectedServices, Services
+from relate_api.admin.domains.describing import describe
 from relate_api.admin.domains.schemas import DomainDetails, DomainList, NewDomainRequest
-from relate_api.autoconfig.mta_sts import policy_record
-from relate_service.dns_records import Servers, domain_records
 
 router = APIRouter(prefix="/domains")
 
@@ -29,14 +28,4 @@ async def add_domain(request: NewDomainRequest, _: Administrator, services: Inje
 
 
 async def _details(services: Services, domain: Domain) -> DomainDetails:
-    keys = await services.accounts.domain_keys(domain.name)
-    installation = services.installation
-    servers = Servers(
-        installation.smtp,
-        installation.pop3,
-        installation.imap,
-        installation.api,
-        policy_record(installation.mta_sts, installation.smtp.server),
-        installation.smarthost,
-    )
-    return DomainDetails.of(domain, keys, domain_records(domain.name, keys, servers))
+    return DomainDetails.of(*await describe(services, domain))

@@ -6,7 +6,7 @@ from relate_api.http.forwarded import RequestClient
 
 SESSION, SIGN_IN, ISSUER = "relate-session", "relate-sign-in", "relate-issuer"
 SIGN_IN_SECONDS = 3_600
-"""How long a form for signing in, and a visit to the issuer, may take."""
+"""How long a form for signing in may take."""
 
 
 def read_cookie(request: Request, name: str) -> str | None:

@@ -33,9 +33,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session that is neither idle for too long nor at its end. `granted` is the login that it continues."""
+    """A session that is neither idle for too long nor at its end. `granted` is the login that it continues.
+
+    `key_expires` is the expiry of its key: keys that the person makes may outlive the session, but not that.
+    """
 
     granted: Granted
+    key_expires: datetime | None
     csrf: str = field(repr=False)
 
     @property
@@ -92,7 +96,8 @@ class SessionKeeper:
             return None
         if is_use and now - session.used >= TOUCH_PERIOD:
             await self._written(self._store.touch(session.token_hash, now))
-        return OpenSession(_granted(found, ends), session.csrf)
+        key_expires = None if found.key is None else found.key.expires
+        return OpenSession(_granted(found, ends), key_expires, session.csrf)
 
     async def end(self, token: str) -> None:
         """End a session; idempotent."""

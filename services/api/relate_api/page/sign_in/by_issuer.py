@@ -1,10 +1,9 @@
 """`/sign-in/issuer` and `/sign-in/callback`: OpenID Connect's authorization code flow.
 
-State, nonce and code verifier are in a cookie of the browser that began, so that an answer that another browser has
-requested begins no session here.
+State, nonce and code verifier are in a signed cookie of the browser that began, so that an answer that another browser
+has requested begins no session here, and causes no request to the issuer.
 """
 
-import hmac
 from http import HTTPStatus
 from typing import Annotated
 
@@ -14,10 +13,10 @@ from fastapi.responses import RedirectResponse
 from relate_accounts.errors import AccountsUnavailable
 from relate_api.access.dependencies import InjectedServices
 from relate_api.http.forwarded import RequestClient
-from relate_api.oidc import CodeFlow, FlowFailed
+from relate_api.oidc import SIGN_IN_SECONDS, CodeFlow, FlowFailed
 from relate_api.page.context import InjectedPage, InjectedSessions, Page
 from relate_api.page.routes import PageRoute
-from relate_api.page.sessions.cookies import ISSUER, SIGN_IN_SECONDS, clear_cookie, read_cookie, set_cookie
+from relate_api.page.sessions.cookies import ISSUER, clear_cookie, read_cookie, set_cookie
 from relate_api.page.sign_in.form import PLAINTEXT, begin_session, show_form
 
 PATHS = ("/sign-in/issuer", "/sign-in/callback")
@@ -42,7 +41,7 @@ async def begin_issuer_sign_in(request: Request, services: InjectedServices, pag
     except AccountsUnavailable:
         return show_form(request, page, HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE)
     response = RedirectResponse(begun.url, HTTPStatus.SEE_OTHER)
-    set_cookie(request, response, ISSUER, ".".join(begun.secrets), SIGN_IN_SECONDS)
+    set_cookie(request, response, ISSUER, begun.cookie, SIGN_IN_SECONDS)
     return response
 
 
@@ -56,19 +55,14 @@ async def finish_issuer_sign_in(
 ) -> Response:
     """Begin a session of the person that the issuer names."""
     flow = _flow(page)
-    expected, _, rest = (read_cookie(request, ISSUER) or "").partition(".")
-    nonce, _, verifier = rest.partition(".")
-    response: Response
-    if not code or not verifier or not hmac.compare_digest(state.encode(), expected.encode()):
+    client: RequestClient = request.state.client
+    try:
+        granted = await flow.finish(read_cookie(request, ISSUER) or "", state, code, client.address)
+        response = await begin_session(request, sessions, granted, "/")
+    except FlowFailed:
         response = show_form(request, page, HTTPStatus.FORBIDDEN, FAILED)
-    else:
-        try:
-            granted = await flow.finish(code, nonce, verifier)
-            response = await begin_session(request, sessions, granted, "/")
-        except FlowFailed:
-            response = show_form(request, page, HTTPStatus.FORBIDDEN, FAILED)
-        except AccountsUnavailable:
-            response = show_form(request, page, HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE)
+    except AccountsUnavailable:
+        response = show_form(request, page, HTTPStatus.SERVICE_UNAVAILABLE, UNAVAILABLE)
     clear_cookie(request, response, ISSUER)
     return response
 

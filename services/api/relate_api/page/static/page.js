@@ -18,7 +18,7 @@
       const time = new Date(element.dateTime);
       if (Number.isNaN(time.getTime())) continue;
       element.title = full.format(time);
-      element.textContent = element.closest(".rows") ? brief(time) : full.format(time);
+      element.textContent = element.closest(".rows, .brief") ? brief(time) : full.format(time);
     }
   }
 
@@ -67,6 +67,15 @@
       const octets = [...files.files].reduce((sum, file) => sum + file.size, 0);
       files.setCustomValidity(octets > form.dataset.max ? "These files are too large for one message." : "");
       files.reportValidity();
+    });
+  }
+
+  // A secret is shown once, to be copied: the clipboard is open to pages by https only.
+  for (const button of document.querySelectorAll("[data-copies]")) {
+    button.hidden = !navigator.clipboard;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copies).value);
+      button.textContent = "Copied";
     });
   }
 

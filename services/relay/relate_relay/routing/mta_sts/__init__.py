@@ -4,10 +4,10 @@
 `policy` parses and applies it, `store` caches it.
 """
 
+from relate_outbound.dns.sts_record import find_id
 from relate_relay.routing.mta_sts.fetch import PolicyFetcher
 from relate_relay.routing.mta_sts.lookup import Lookup, MtaSts
 from relate_relay.routing.mta_sts.policy import Mode, Policy, StsFault, format_policy, parse_policy
-from relate_relay.routing.mta_sts.record import find_id
 from relate_relay.routing.mta_sts.store import MAX_STORED_POLICIES, MemoryPolicyStore, PolicyStore, StoredPolicy
 
 __all__ = [

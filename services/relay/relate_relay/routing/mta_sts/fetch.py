@@ -6,9 +6,9 @@ from http import HTTPStatus
 
 from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import Fault, Limits, OutboundClient, OutboundError
+from relate_outbound.dns.names import IPAddress
+from relate_outbound.dns.ports import Dns, DnsError
 from relate_relay.routing.mta_sts.policy import MAX_POLICY_OCTETS, Policy, StsFault, parse_policy
-from relate_relay.routing.names import IPAddress
-from relate_relay.routing.ports import Dns, DnsError
 
 FETCH_SECONDS = 60.0
 """The time for one fetch, over all addresses (RFC 8461 §3.3)."""

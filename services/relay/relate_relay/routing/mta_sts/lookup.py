@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from relate_outbound.dns.ports import Dns, DnsError
+from relate_outbound.dns.shared_calls import SharedCalls
+from relate_outbound.dns.sts_record import find_id
+from relate_outbound.dns.ttl_cache import TtlCache
 from relate_relay.routing.mta_sts.policy import Policy, StsFault
-from relate_relay.routing.mta_sts.record import find_id
 from relate_relay.routing.mta_sts.store import PolicyStore, StoredPolicy
-from relate_relay.routing.ports import Dns, DnsError
-from relate_relay.routing.shared_calls import SharedCalls
-from relate_relay.routing.ttl_cache import TtlCache
 
 REFRESH_SECONDS = 86_400.0
 """A policy is fetched again after a day, even with the same id, so that it does not expire while it is used (§3.3)."""

@@ -43,7 +43,7 @@ class MemoryMailStore(MemoryRawStore, MemorySearchStore, MemoryLiveStore, Memory
         self.labels = parts.labels
         self.filters = parts.filters
         self.webhooks = parts.webhooks
-        self.pushes = parts.pushes
+        self.push_subscriptions = parts.push_subscriptions
 
     def acting(self, actor: Actor) -> Self:
         """The same store, whose changes the event log tells of as those of a service."""

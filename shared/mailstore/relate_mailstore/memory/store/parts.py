@@ -31,7 +31,7 @@ class Parts:
         self.accounts = MemoryAccounts(self.listeners.notify)
         self.outcomes = MemoryOutcomes(self.listeners.notify)
         self.webhooks = MemoryWebhooks(clock)
-        self.pushes = MemoryPushSubscriptions(self.webhooks)
+        self.push_subscriptions = MemoryPushSubscriptions(self.webhooks)
         self.events = MemoryEventLog(event_rules, clock, self._tell_subscribers)
         self.suppressions = MemorySuppressions(clock)
         self.labels = MemoryLabels(self.accounts.account)

@@ -11,17 +11,24 @@ from relate_mailstore.errors import TooManyWebhooks, WebhookNotFound
 from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, insert_once
 from relate_mailstore.sql.driver.statements import run, run_many
-from relate_mailstore.sql.events.webhook_outbox import parse_webhook
-from relate_mailstore.sql.events.webhooks import NEW_ROW, new_row
-from relate_mailstore.sql.schema.tables import server_keys, webhook_deliveries, webhooks
+from relate_mailstore.sql.events.webhook_rows import (
+    BY_KEY,
+    IS_PUSH,
+    NEW_ROW,
+    REMOVE_DELIVERIES,
+    all_of_account,
+    new_row,
+    parse_webhook,
+    row_key,
+)
+from relate_mailstore.sql.schema.tables import server_keys, webhooks
 from relate_mailstore.types import AccountId
-from relate_mailstore.webhook_rules import MAX_PUSHES_ITEMS, PUSHED
+from relate_mailstore.webhook_rules import MAX_PUSH_SUBSCRIPTIONS_ITEMS, PUSHED
 from relate_mailstore.webhook_types import NewWebhook, PushKeys, Webhook, WebhookId
 
 VAPID = "vapid"  # the name of the key in `server_keys`
 
-_IS_PUSH = webhooks.c.p256dh.is_not(None)
-_ALL = select(webhooks).where(webhooks.c.account_id == bindparam("account_id"), _IS_PUSH).order_by(webhooks.c.id)
+_ALL = all_of_account(IS_PUSH)
 
 
 def _subscribe(insert: Any) -> Executable:
@@ -30,7 +37,7 @@ def _subscribe(insert: Any) -> Executable:
         insert.values(NEW_ROW)
         .on_conflict_do_update(
             index_elements=["account_id", "url"],
-            index_where=_IS_PUSH,
+            index_where=IS_PUSH,
             set_={name: insert.excluded[name] for name in ("p256dh", "auth")},
         )
         .returning(*webhooks.c)
@@ -42,15 +49,7 @@ _SUBSCRIBE = {
     POSTGRESQL: _subscribe(postgresql.insert(webhooks)),
     SQLITE: _subscribe(sqlite.insert(webhooks)),
 }
-_REMOVE = (
-    delete(webhooks)
-    .where(webhooks.c.account_id == bindparam("of_account"), webhooks.c.id == bindparam("of_webhook"), _IS_PUSH)
-    .returning(webhooks.c.id)
-)
-_REMOVE_DELIVERIES = delete(webhook_deliveries).where(
-    webhook_deliveries.c.account_id == bindparam("of_account"),
-    webhook_deliveries.c.webhook_id == bindparam("of_webhook"),
-)
+_REMOVE = delete(webhooks).where(*BY_KEY, IS_PUSH).returning(webhooks.c.id)
 _KEY = select(server_keys.c.secret).where(server_keys.c.name == bindparam("key_name"))
 _ADD_KEY = insert_once(server_keys, "name")
 
@@ -74,7 +73,7 @@ class SqlPushSubscriptions:
 
     async def remove(self, account_id: AccountId, subscription_id: WebhookId) -> None:
         """Remove a subscription."""
-        await self._transact(partial(_remove, key={"of_account": account_id, "of_webhook": subscription_id}))
+        await self._transact(partial(_remove, key=row_key(account_id, subscription_id)))
 
     async def server_key(self, new: str) -> str:
         """See `PushSubscriptions.server_key`."""
@@ -87,8 +86,8 @@ def _store(connection: Connection, row: dict[str, object]) -> Webhook:
     others = [
         each.id for each in run(connection, _ALL, {"account_id": row["new_account_id"]}) if each.url != row["new_url"]
     ]
-    if len(others) >= MAX_PUSHES_ITEMS:
-        raise TooManyWebhooks(f"{MAX_PUSHES_ITEMS} push subscriptions")
+    if len(others) >= MAX_PUSH_SUBSCRIPTIONS_ITEMS:
+        raise TooManyWebhooks(f"{MAX_PUSH_SUBSCRIPTIONS_ITEMS} push subscriptions")
     (stored,) = run(connection, _SUBSCRIBE[connection.dialect.name], row)
     return parse_webhook(stored)
 
@@ -96,7 +95,7 @@ def _store(connection: Connection, row: dict[str, object]) -> Webhook:
 def _remove(connection: Connection, key: dict[str, object]) -> None:
     if not run(connection, _REMOVE, key):
         raise WebhookNotFound("there is no such subscription")
-    run(connection, _REMOVE_DELIVERIES, key)
+    run(connection, REMOVE_DELIVERIES, key)
 
 
 def _add_key(connection: Connection, new: str) -> str:

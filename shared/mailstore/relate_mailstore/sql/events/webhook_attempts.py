@@ -6,7 +6,6 @@ and each takes rows that no other has locked.
 
 from collections.abc import Sequence
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     BindParameter,
@@ -25,25 +24,25 @@ from sqlalchemy import (
 )
 
 from relate_mailstore.sql.driver.statements import run, run_many
-from relate_mailstore.sql.events.webhook_outbox import parse_webhook
+from relate_mailstore.sql.events.webhook_rows import (
+    IS_PUSH,
+    OF_WEBHOOK,
+    REMOVE_DELIVERIES,
+    parse_delivery,
+    parse_webhook,
+    row_key,
+)
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import webhook_deliveries, webhooks
 from relate_mailstore.webhook_rules import LEASE_SECONDS, Settled
 from relate_mailstore.webhook_types import (
     ClaimedWebhook,
-    WebhookDelivery,
-    WebhookEvent,
     WebhookReply,
-    WebhookState,
     WebhookStatistics,
 )
 
 _PENDING: ColumnElement[str] = literal_column("'pending'")  # a constant, as the condition of the index has it
 _NOW: BindParameter[float] = bindparam("now", type_=Double())
-_OF_WEBHOOK = (
-    webhook_deliveries.c.account_id == bindparam("of_account"),
-    webhook_deliveries.c.webhook_id == bindparam("of_webhook"),
-)
 
 NEXT_DUE = (
     select(webhooks.c.due)
@@ -73,7 +72,7 @@ _LOCK_LEASED = (
 )
 _SET_RESULT = (
     update(webhook_deliveries)
-    .where(*_OF_WEBHOOK, webhook_deliveries.c.id == bindparam("of_delivery"))
+    .where(*OF_WEBHOOK, webhook_deliveries.c.id == bindparam("of_delivery"))
     .values(
         state=bindparam("new_state"),
         attempts=bindparam("new_attempts"),
@@ -93,7 +92,7 @@ TRIM = (
     .returning(webhook_deliveries.c.number)
 )
 _REMOVE = (
-    delete(webhook_deliveries).where(*_OF_WEBHOOK),
+    REMOVE_DELIVERIES,
     delete(webhooks).where(webhooks.c.id == bindparam("of_webhook")),
 )
 _OLDEST = (
@@ -103,7 +102,7 @@ _OLDEST = (
     .limit(1)
     .scalar_subquery()
 )
-_IS_PUSH = webhooks.c.p256dh.is_not(None).label("is_push")
+_IS_PUSH = IS_PUSH.label("is_push")
 _IS_ENABLED = webhooks.c.enabled == true()
 STATISTICS = select(
     _IS_PUSH,
@@ -131,7 +130,7 @@ def settle(connection: Connection, claimed: ClaimedWebhook, reply: WebhookReply,
     webhook, delivery, lease = claimed
     if not run(connection, _LOCK_LEASED, {"of_webhook": webhook.id, "lease": lease}):
         return False
-    key = {"of_account": webhook.account_id, "of_webhook": webhook.id}
+    key = row_key(webhook.account_id, webhook.id)
     result = {
         **key,
         "of_delivery": delivery.id,
@@ -150,22 +149,6 @@ def settle(connection: Connection, claimed: ClaimedWebhook, reply: WebhookReply,
     else:  # if nothing is pending, the next claim finds that out
         run_many(connection, _SET_DUE, [{"of_webhook": webhook.id, "new_due": now + settled.pause}])
     return True
-
-
-def parse_delivery(row: Any) -> WebhookDelivery:
-    """Parse a row of `webhook_deliveries`."""
-    return WebhookDelivery(
-        UUID(bytes=row.id.bytes),
-        WebhookEvent(row.event),
-        row.body,
-        row.created,
-        row.origin,
-        WebhookState(row.state),
-        row.attempts,
-        row.attempted,
-        row.status,
-        row.error,
-    )
 
 
 def parse_statistics(rows: Sequence[Any]) -> tuple[WebhookStatistics, WebhookStatistics]:

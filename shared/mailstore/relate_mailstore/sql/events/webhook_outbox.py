@@ -3,41 +3,24 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Double, bindparam, func, insert, select, true, update
+from sqlalchemy import Connection, insert, select, true
 
 from relate_mailstore.event_types import Event
 from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.sql.driver.dialects import numbers, one_of
 from relate_mailstore.sql.driver.statements import run, run_many
 from relate_mailstore.sql.due_changes import WEBHOOK_CHANNEL, announce
+from relate_mailstore.sql.events.webhook_rows import ADVANCE, parse_webhook
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import webhook_deliveries, webhooks
-from relate_mailstore.types import AccountId
 from relate_mailstore.webhook_rules import accounts_told, deliveries_of
-from relate_mailstore.webhook_types import (
-    DisabledReason,
-    NewWebhook,
-    PushKeys,
-    Webhook,
-    WebhookDelivery,
-    WebhookEvent,
-    WebhookId,
-    WebhookState,
-)
+from relate_mailstore.webhook_types import Webhook, WebhookDelivery, WebhookId, WebhookState
 
 _LOCK = (
     select(webhooks)
     .where(one_of(webhooks.c.account_id, numbers("accounts")), webhooks.c.enabled == true())
     .order_by(webhooks.c.id)
     .with_for_update()
-)
-_ADVANCE = (
-    update(webhooks)
-    .where(webhooks.c.id == bindparam("of_webhook"))
-    .values(
-        last_number=bindparam("new_number"),
-        due=func.coalesce(webhooks.c.due, bindparam("now", type_=Double())),  # a lease and a pause remain
-    )
 )
 _ADD = insert(webhook_deliveries)
 
@@ -74,26 +57,10 @@ def _add(
     if rows:
         run_many(connection, _ADD, rows)
         run_many(
-            connection, _ADVANCE, [{"of_webhook": each, "new_number": n, "now": now} for each, n in advanced.items()]
+            connection, ADVANCE, [{"of_webhook": each, "new_number": n, "now": now} for each, n in advanced.items()]
         )
         announce(connection, WEBHOOK_CHANNEL)
     return bool(rows)
-
-
-def parse_webhook(row: Any) -> Webhook:
-    """Parse a row of `webhooks`."""
-    events = frozenset(map(WebhookEvent, row.events.split()))
-    return Webhook(
-        WebhookId(row.id),
-        AccountId(row.account_id),
-        NewWebhook(row.url, events, row.description, bool(row.enabled)),
-        row.created,
-        row.secret,
-        row.previous_secret,
-        row.previous_until,
-        DisabledReason(row.disabled),
-        None if row.p256dh is None else PushKeys(row.p256dh, row.auth),
-    )
 
 
 def _delivery_row(webhook: Webhook, number: int, delivery: WebhookDelivery) -> dict[str, object]:

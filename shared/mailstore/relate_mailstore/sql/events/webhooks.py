@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Connection, Double, Integer, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, delete, insert, select, update
 
 from relate_mailstore.errors import TooManyWebhooks, WebhookNotFound
 from relate_mailstore.identifiers import generate_message_ids
@@ -14,9 +14,21 @@ from relate_mailstore.sql.driver.database import Database, Transact, Work
 from relate_mailstore.sql.driver.statements import run, run_many
 from relate_mailstore.sql.due_changes import WEBHOOK_CHANNEL, DueChanges, announce
 from relate_mailstore.sql.events import webhook_attempts
-from relate_mailstore.sql.events.webhook_attempts import parse_delivery
-from relate_mailstore.sql.events.webhook_outbox import add_delivery, parse_webhook
-from relate_mailstore.sql.schema.rows import storable
+from relate_mailstore.sql.events.webhook_outbox import add_delivery
+from relate_mailstore.sql.events.webhook_rows import (
+    ADVANCE,
+    BY_KEY,
+    IS_WEBHOOK,
+    NEW_ROW,
+    OF_WEBHOOK,
+    REMOVE_DELIVERIES,
+    all_of_account,
+    new_row,
+    parse_delivery,
+    parse_webhook,
+    row_key,
+    settings_columns,
+)
 from relate_mailstore.sql.schema.tables import webhook_deliveries, webhooks
 from relate_mailstore.types import AccountId
 from relate_mailstore.webhook_rules import (
@@ -30,7 +42,6 @@ from relate_mailstore.webhook_types import (
     ClaimedWebhook,
     DisabledReason,
     NewWebhook,
-    PushKeys,
     Webhook,
     WebhookDelivery,
     WebhookId,
@@ -42,19 +53,10 @@ from relate_mailstore.webhook_types import (
 T = TypeVar("T")
 
 _NO_NUMBER = 2**63 - 1
-_IS_WEBHOOK = webhooks.c.p256dh.is_(None)
-_IS_OWN = (webhooks.c.account_id == bindparam("of_account"), webhooks.c.id == bindparam("of_webhook"), _IS_WEBHOOK)
-_OF_WEBHOOK = (
-    webhook_deliveries.c.account_id == bindparam("of_account"),
-    webhook_deliveries.c.webhook_id == bindparam("of_webhook"),
-)
-_ALL = select(webhooks).where(webhooks.c.account_id == bindparam("account_id"), _IS_WEBHOOK).order_by(webhooks.c.id)
+_IS_OWN = (*BY_KEY, IS_WEBHOOK)
+_ALL = all_of_account(IS_WEBHOOK)
 _GET = select(webhooks).where(*_IS_OWN)
 _LOCK = _GET.with_for_update()
-NEW_ROW: dict[str, BindParameter[Any]] = {
-    column.name: bindparam(f"new_{column.name}") for column in webhooks.c if column.name != "id"
-}
-"""The values of a new row; the database assigns the id."""
 _CREATE = insert(webhooks).values(NEW_ROW).returning(*webhooks.c)
 _SET = (
     update(webhooks)
@@ -76,30 +78,21 @@ _ROTATE = (
     .returning(*webhooks.c)
 )
 _REMOVE = delete(webhooks).where(*_IS_OWN).returning(webhooks.c.id)
-_REMOVE_DELIVERIES = delete(webhook_deliveries).where(*_OF_WEBHOOK)
 _FORGET = (
     delete(webhook_deliveries).where(webhook_deliveries.c.account_id == bindparam("account_id")),
     delete(webhooks).where(webhooks.c.account_id == bindparam("account_id")),
 )
 _PAGE = (
     select(webhook_deliveries)
-    .where(*_OF_WEBHOOK, webhook_deliveries.c.number < bindparam("before"))
+    .where(*OF_WEBHOOK, webhook_deliveries.c.number < bindparam("before"))
     .order_by(webhook_deliveries.c.number.desc())
     .limit(bindparam("most", type_=Integer()))
 )
 _REPLAY = (
     update(webhook_deliveries)
-    .where(*_OF_WEBHOOK, webhook_deliveries.c.id == bindparam("of_delivery"))
+    .where(*OF_WEBHOOK, webhook_deliveries.c.id == bindparam("of_delivery"))
     .values(number=bindparam("new_number"), state=WebhookState.PENDING.value, attempts=0)
     .returning(*webhook_deliveries.c)
-)
-_MAKE_DUE = (
-    update(webhooks)
-    .where(webhooks.c.id == bindparam("of_webhook"))
-    .values(
-        last_number=bindparam("new_number"),
-        due=func.coalesce(webhooks.c.due, bindparam("now", type_=Double())),
-    )
 )
 
 
@@ -124,25 +117,25 @@ class SqlWebhooks:
 
     async def get(self, account_id: AccountId, webhook_id: WebhookId) -> Webhook:
         """See `Webhooks.get`."""
-        return parse_webhook(_one(await self._database.fetch(_GET, _key(account_id, webhook_id))))
+        return parse_webhook(_one(await self._database.fetch(_GET, row_key(account_id, webhook_id))))
 
     async def update(self, account_id: AccountId, webhook_id: WebhookId, settings: NewWebhook) -> Webhook:
         """Change a webhook."""
-        changed = {f"new_{name}": value for name, value in _columns(settings).items()}
+        changed = {f"new_{name}": value for name, value in settings_columns(settings).items()}
         due = self._clock() if settings.enabled else None
-        key = _key(account_id, webhook_id)
+        key = row_key(account_id, webhook_id)
         row = await self._transact_due(partial(_set, parameters={**key, **changed, "new_due": due}))
         return parse_webhook(row)
 
     async def rotate(self, account_id: AccountId, webhook_id: WebhookId, secret: str) -> Webhook:
         """Give a webhook another secret."""
         until = self._clock() + ROTATION_SECONDS
-        parameters = {**_key(account_id, webhook_id), "new_secret": secret, "until": until}
+        parameters = {**row_key(account_id, webhook_id), "new_secret": secret, "until": until}
         return parse_webhook(_one(await self._transact(partial(run, statement=_ROTATE, parameters=parameters))))
 
     async def remove(self, account_id: AccountId, webhook_id: WebhookId) -> None:
         """Remove a webhook."""
-        await self._transact(partial(_remove, key=_key(account_id, webhook_id)))
+        await self._transact(partial(_remove, key=row_key(account_id, webhook_id)))
 
     async def forget(self, account_id: AccountId) -> None:
         """Remove all webhooks of an account."""
@@ -152,7 +145,7 @@ class SqlWebhooks:
         """Add a test."""
         now = self._clock()
         delivery = make_test(next(self._new_ids), now)
-        await self._transact_due(partial(_test, key=_key(account_id, webhook_id), delivery=delivery, now=now))
+        await self._transact_due(partial(_test, key=row_key(account_id, webhook_id), delivery=delivery, now=now))
         return delivery
 
     async def deliveries(
@@ -161,12 +154,12 @@ class SqlWebhooks:
         """A page of deliveries."""
         await self.get(account_id, webhook_id)
         page = {"before": _NO_NUMBER if before is None else before, "most": limit}
-        rows = await self._database.fetch(_PAGE, {**_key(account_id, webhook_id), **page})
+        rows = await self._database.fetch(_PAGE, {**row_key(account_id, webhook_id), **page})
         return [(int(row.number), parse_delivery(row)) for row in rows]
 
     async def replay(self, account_id: AccountId, webhook_id: WebhookId, delivery_id: UUID) -> WebhookDelivery:
         """See `Webhooks.replay`."""
-        key = {**_key(account_id, webhook_id), "of_delivery": delivery_id}
+        key = {**row_key(account_id, webhook_id), "of_delivery": delivery_id}
         return await self._transact_due(partial(_replay, key=key, now=self._clock()))
 
     async def claim(self, limit: int) -> Sequence[ClaimedWebhook]:
@@ -221,7 +214,7 @@ def _set(connection: Connection, parameters: dict[str, object]) -> Any:
 
 def _remove(connection: Connection, key: dict[str, object]) -> None:
     _one(run(connection, _REMOVE, key))
-    run(connection, _REMOVE_DELIVERIES, key)
+    run(connection, REMOVE_DELIVERIES, key)
 
 
 def _forget(connection: Connection, account_id: AccountId) -> None:
@@ -237,42 +230,9 @@ def _replay(connection: Connection, key: dict[str, object], now: float) -> Webho
     webhook = _one(run(connection, _LOCK, key))
     number = int(webhook.last_number) + 1
     replayed = parse_delivery(_one(run(connection, _REPLAY, {**key, "new_number": number})))
-    run_many(connection, _MAKE_DUE, [{"of_webhook": webhook.id, "new_number": number, "now": now}])
+    run_many(connection, ADVANCE, [{"of_webhook": webhook.id, "new_number": number, "now": now}])
     announce(connection, WEBHOOK_CHANNEL)
     return replayed
-
-
-def new_row(
-    account_id: AccountId, settings: NewWebhook, secret: str, now: float, keys: PushKeys | None = None
-) -> dict[str, object]:
-    """The parameters of `NEW_ROW`."""
-    row = {
-        "account_id": account_id,
-        **_columns(settings),
-        "disabled": DisabledReason.NONE.value,
-        "created": now,
-        "secret": secret,
-        "previous_secret": "",
-        "previous_until": 0.0,
-        "last_number": 0,
-        "due": None,
-        "p256dh": None if keys is None else keys.p256dh,
-        "auth": None if keys is None else keys.auth,
-    }
-    return {f"new_{name}": value for name, value in row.items()}
-
-
-def _key(account_id: AccountId, webhook_id: WebhookId) -> dict[str, object]:
-    return {"of_account": account_id, "of_webhook": webhook_id}
-
-
-def _columns(settings: NewWebhook) -> dict[str, object]:
-    return {
-        "url": storable(settings.url),
-        "events": " ".join(sorted(settings.events)),
-        "description": storable(settings.description),
-        "enabled": settings.enabled,
-    }
 
 
 def _one(rows: Sequence[Any]) -> Any:

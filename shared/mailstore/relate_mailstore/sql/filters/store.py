@@ -7,8 +7,8 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from relate_mailstore.errors import FilterNotFound, LabelNotFound, TooManyFilters
-from relate_mailstore.filter_rules import MAX_FILTERS, meeting_header, meets
-from relate_mailstore.filter_types import Filter, FilterId, FilterRule
+from relate_mailstore.filter_rules import MAX_FILTERS, meeting_header, meets, moved_priorities
+from relate_mailstore.filter_types import Conditions, Filter, FilterId, FilterRule, Trial
 from relate_mailstore.identifiers import AccountId, MessageId, generate_message_ids
 from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.statements import run
@@ -31,6 +31,7 @@ _CHANGE = (
     .values({name: bindparam(name) for name in rule_row(FilterRule(""))})
     .returning(filters.c.id)
 )
+_SET_PRIORITY = update(filters).where(*_THIS).values(priority=bindparam("new_priority"))
 _REMOVE = delete(filters).where(*_THIS).returning(filters.c.id)
 _REMOVE_ALL = delete(filters).where(filters.c.account_id == bindparam("of_account"))
 
@@ -76,19 +77,23 @@ class SqlFilters:
         if not await self._transact(partial(run, statement=_REMOVE, parameters=parameters)):
             raise FilterNotFound(f"filter {filter_id}")
 
-    async def test(self, account_id: AccountId, filter_id: FilterId, limit: int) -> Sequence[MessageId]:
-        """Evaluate a filter for the newest messages; texts are read one at a time, and where the header matches."""
-        conditions = (await self.find(account_id, filter_id)).rule.conditions
+    async def move(self, account_id: AccountId, filter_id: FilterId, places: int) -> None:
+        """Change the order."""
+        await self._transact(partial(_move, account_id=account_id, filter_id=filter_id, places=places))
+
+    async def test(self, account_id: AccountId, conditions: Conditions, limit: int) -> Trial:
+        """Evaluate conditions for the newest messages; texts are read one at a time, and where the header matches."""
         page = await self._find(account_id, MessageQuery(mailbox=None, limit=limit))
         indexes = {listed.message.id: listed.message.index for listed in page.items}
         found = await asyncio.to_thread(meeting_header, conditions, indexes)
         if not conditions.body:
-            return [*found]
-        return [
+            return Trial(len(indexes), tuple(found))
+        matching = [
             message_id
             for message_id, fields in found.items()
             if meets(conditions, fields, (await self._read_text(account_id, message_id)).__contains__)
         ]
+        return Trial(len(indexes), tuple(matching))
 
     async def erase(self, account_id: AccountId) -> None:
         """Remove all filters of an account."""
@@ -109,6 +114,13 @@ def _change(connection: Connection, account_id: AccountId, filter_id: FilterId, 
     parameters = {"of_account": account_id, "of_filter": filter_id, **rule_row(rule)}
     if not run(connection, _CHANGE, parameters):
         raise FilterNotFound(f"filter {filter_id}")
+
+
+def _move(connection: Connection, account_id: AccountId, filter_id: FilterId, places: int) -> None:
+    lock_namespace(connection, account_id)  # so that concurrent calls do not mix two orders
+    known = [*map(parse_filter, run(connection, _ALL, {"account_id": account_id}))]
+    for each, priority in moved_priorities(known, filter_id, places).items():
+        run(connection, _SET_PRIORITY, {"of_account": account_id, "of_filter": each, "new_priority": priority})
 
 
 def _expect_label(connection: Connection, account_id: AccountId, rule: FilterRule) -> None:

@@ -24,6 +24,7 @@ from relate_mailstore.queue_types import (
     QueueStatistics,
     RecipientId,
     StsPolicy,
+    Suspension,
 )
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.coalesce import Coalescer
@@ -191,6 +192,10 @@ class SqlQueueStore:
     async def statistics(self) -> QueueStatistics:
         """Count the recipients by state."""
         return await operators.count(self._database)
+
+    async def suspensions(self, limit: int) -> Sequence[Suspension]:
+        """The suspended destinations for which mail waits."""
+        return await suspensions.find_waiting(self._database, limit)
 
     async def sts_policies(self, limit: int) -> Sequence[StsPolicy]:
         """The policies that have not expired."""

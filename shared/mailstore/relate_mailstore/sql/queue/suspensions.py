@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, Double, Integer, Text, bindparam, delete, exists, func, select, update
 
 from relate_mailstore.queue_rules import DESTINATION_REPLY_STATUS, is_probe_due, probe_pause
-from relate_mailstore.queue_types import QueueState
+from relate_mailstore.queue_types import QueueState, Suspension
 from relate_mailstore.sql.deltas import Committed
+from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import insert_once, one_of, texts
 from relate_mailstore.sql.driver.statements import run
 from relate_mailstore.sql.due_changes import QUEUE_CHANNEL, announce
@@ -16,15 +17,18 @@ from relate_mailstore.sql.schema.tables import queue_destinations, queue_recipie
 
 FORGOTTEN_SECONDS = 86_400.0  # after the last probe was due: no mail has waited for the destination since
 
-COUNT = (
-    select(func.count().label("suspended"))
-    .select_from(queue_destinations)
-    .where(
-        exists().where(queue_recipients.c.domain == queue_destinations.c.domain, queue_recipients.c.due.is_not(None))
-    )
+_HAS_MAIL = exists().where(
+    queue_recipients.c.domain == queue_destinations.c.domain, queue_recipients.c.due.is_not(None)
 )
+COUNT = select(func.count().label("suspended")).select_from(queue_destinations).where(_HAS_MAIL)
 """The number of suspended destinations for which mail waits."""
 
+_WAITING = (
+    select(queue_destinations.c.domain, queue_destinations.c.reply, queue_destinations.c.suspended_until)
+    .where(_HAS_MAIL)
+    .order_by(queue_destinations.c.domain)
+    .limit(bindparam("limit", type_=Integer()))
+)
 _SUSPEND = insert_once(queue_destinations, "domain")
 _FORGET = delete(queue_destinations).where(queue_destinations.c.suspended_until < bindparam("before", type_=Double()))
 _FIND = select(queue_destinations).where(one_of(queue_destinations.c.domain, texts("domains")))
@@ -80,6 +84,12 @@ def resume(connection: Connection, domain: str, now: float) -> Committed[None]:
 def probe_now(connection: Connection, domains: Collection[str], now: float) -> None:
     """Make the next probe of those destinations that are suspended due at once."""
     run(connection, _PROBE_NOW, {"domains": domains, "now": now})
+
+
+async def find_waiting(database: Database, limit: int) -> Sequence[Suspension]:
+    """See `QueueStore.suspensions`."""
+    rows = await database.fetch(_WAITING, {"limit": limit})
+    return [Suspension(row.domain, row.reply, row.suspended_until) for row in rows]
 
 
 def find_suspended(connection: Connection, domains: Collection[str]) -> Sequence[Any]:

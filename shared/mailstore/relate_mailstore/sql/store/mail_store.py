@@ -68,7 +68,7 @@ class SqlMailStore(SqlRawStore, SqlSearchStore, SqlLiveStore, SqlMailboxStore, S
         self.labels = parts.labels
         self.filters = parts.filters
         self.webhooks = parts.webhooks
-        self.pushes = parts.pushes
+        self.push_subscriptions = parts.push_subscriptions
 
     def acting(self, actor: Actor) -> Self:
         """The same store, whose changes the event log tells of as those of a service."""

@@ -59,7 +59,7 @@ class Parts:
         self.events = SqlEventLog(database, transact, self.writer, supervisor, clock)
         self.outcomes = SqlOutcomes(database, transact, clock)
         self.webhooks = SqlWebhooks(database, transact, backend.webhook_changes, clock)
-        self.pushes = SqlPushSubscriptions(database, transact, clock)
+        self.push_subscriptions = SqlPushSubscriptions(database, transact, clock)
         self.suppressions = SqlSuppressions(database, transact, clock)
         self.requests = Requests(database, transact, clock)
         self.labels = SqlLabels(database, transact, partial(self.flags.set_flags, unchanged_since=None, by=None))

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.dns.ports import DnsFault
 from relate_relay.routing.mta_sts import Mode, Policy, PolicyFetcher, StsFault
 from relate_relay.routing.mta_sts.policy import MAX_POLICY_OCTETS
-from relate_relay.routing.ports import DnsFault
 from tests.support.fake_dns import FakeDns
 from tests.support.policy_host import HOST, HostBehaviour, PolicyHost
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from relate_outbound.dns.ports import DnsFault
 from relate_relay.routing.mta_sts import Lookup, MemoryPolicyStore, Mode, MtaSts, Policy, StsFault
 from relate_relay.routing.mta_sts.lookup import REFRESH_SECONDS, RETRY_SECONDS
-from relate_relay.routing.ports import DnsFault
 from tests.support.fake_dns import FakeDns
 
 DOMAIN = "example.test"

@@ -24,6 +24,7 @@ from relate_api.page.views.compose.letter import Errors, Letter, written_address
 from relate_api.page.views.compose.quoting import quote, readable_text
 from relate_api.page.visitors import READING, Visitor, WritingVisitor
 from relate_mailstore.errors import MessageNotFound, StoreUnavailable
+from relate_mailstore.filter_types import Label
 from relate_mailstore.types import MessageId
 from relate_mime import MessageIndex
 
@@ -98,6 +99,7 @@ class _Around(NamedTuple):
 
     addresses: Sequence[str]
     mailboxes: Sequence[MailboxDetails] = ()
+    labels: Sequence[Label] = ()
     attachments: Sequence[Attachment] = ()
     is_formatted: bool = False
     answered: MessageIndex | None = None
@@ -113,6 +115,7 @@ async def _read_around(visitor: Visitor, services: Services, letter: Letter) -> 
     return _Around(
         addresses,
         await count_mailboxes(services.store, principal.account_id),
+        await services.labels.all(principal.account_id),
         [] if draft is None else [Attachment.of(part) for part in attached_parts(draft)],
         draft is not None and any(part.media_type == HTML and not part.attachment for part in draft.parts),
         await _index(principal, services, letter.reply),

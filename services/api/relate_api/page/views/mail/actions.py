@@ -10,16 +10,17 @@ from uuid import UUID
 from fastapi import APIRouter, Form, HTTPException, Response
 from fastapi.responses import RedirectResponse
 
-from relate_api.access.dependencies import InjectedServices
+from relate_api.access.dependencies import InjectedServices, Services
 from relate_api.emails.filters import MAX_BULK_ITEMS
 from relate_api.mailboxes.moving import move_messages
 from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute, own_path
 from relate_api.page.visitors import WritingVisitor
-from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.errors import MailboxNotFound, MessageNotFound
+from relate_mailstore.filter_types import LabelId
 from relate_mailstore.mailbox_names import TRASH
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Flag, Mailbox, MessageId
+from relate_mailstore.types import AccountId, Flag, FlagChange, Mailbox, MessageId
 
 
 class Action(StrEnum):
@@ -30,6 +31,8 @@ class Action(StrEnum):
     FLAG = "flag"
     UNFLAG = "unflag"
     MOVE = "move"
+    LABEL = "label"
+    UNLABEL = "unlabel"
     DELETE = "delete"
 
 
@@ -55,13 +58,16 @@ async def change_messages(
     *,
     ids: Annotated[list[UUID], Form(alias="id", max_length=MAX_BULK_ITEMS)] = [],  # noqa: B006 - FastAPI copies it
     mailbox: Annotated[str, Form(max_length=255)] = "",
+    label: Annotated[UUID | None, Form()] = None,
     back: Annotated[str, Form(max_length=2_000)] = "/",
 ) -> Response:
-    """Mark, move or delete messages; those that do not exist are skipped. Then lead back."""
+    """Mark, label, move or delete messages; those that do not exist are skipped. Then lead back."""
     store, account_id = services.store, visitor.principal.account_id
     message_ids = {MessageId(email_id) for email_id in ids}
     if message_ids and action in _MARKS:
         await store.mark_messages(account_id, message_ids, *_MARKS[action])
+    elif message_ids and action in {Action.LABEL, Action.UNLABEL}:
+        await _label(services, account_id, message_ids, label, adds=action is Action.LABEL)
     elif message_ids and action is Action.MOVE:
         await _move(store, account_id, message_ids, mailbox)
     elif message_ids:
@@ -69,6 +75,19 @@ async def change_messages(
     if message_ids and action in _TOLD:
         return lead_to(own_path(back), _TOLD[action])
     return RedirectResponse(own_path(back), HTTPStatus.SEE_OTHER)
+
+
+async def _label(
+    services: Services, account_id: AccountId, message_ids: Collection[MessageId], label_id: UUID | None, *, adds: bool
+) -> None:
+    """Give messages a label, or take it from them. Raises LabelNotFound."""
+    if label_id is None:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "Choose a label.")
+    keywords = ((await services.labels.find(account_id, LabelId(label_id))).keyword,)
+    change = FlagChange(add_keywords=keywords) if adds else FlagChange(remove_keywords=keywords)
+    for message_id in message_ids:
+        with suppress(MessageNotFound):
+            await services.store.flag_message(account_id, message_id, change)
 
 
 async def _move(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId], name: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from relate_api.journeys.schemas import MessageJourney
-from relate_api.page.views.mail.journey import NEXT_ATTEMPT, TONES, WORDS
+from relate_api.page.timeline import NEXT_ATTEMPT, TONES, WORDS
 from relate_mailstore.event_types import EventName
 from relate_mailstore.journeys import EndState
 

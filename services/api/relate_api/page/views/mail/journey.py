@@ -10,37 +10,8 @@ from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.page.context import InjectedPage
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
+from relate_api.page.timeline import look_of
 from relate_api.page.visitors import ReadingVisitor
-
-HIDDEN_DETAILS = frozenset({"id", "messageId", "sender"})
-"""They are the same in all steps, and shown once."""
-NEXT_ATTEMPT = "next_attempt"
-"""The detail with the time of the next attempt, in seconds since the epoch."""
-WORDS = {
-    "received": "Received",
-    "refused": "Refused",
-    "filtered": "A filter acted",
-    "delivered": "Delivered",
-    "queued": "Queued",
-    "attempted": "Attempted",
-    "relayed": "Accepted by the next server",
-    "deferred": "Deferred",
-    "bounced": "Bounced",
-    "expired": "Expired",
-    "held": "Held",
-    "released": "Released",
-    "cancelled": "Cancelled",
-    "appended": "Stored by a mail program",
-    "read": "Read",
-    "moved": "Moved",
-    "deleted": "Deleted",
-}
-TONES = {
-    **dict.fromkeys(("refused", "bounced", "expired", "cancelled"), "bad"),
-    **dict.fromkeys(("deferred", "held", "queued"), "waiting"),
-    **dict.fromkeys(("delivered", "relayed", "read", "appended"), "good"),
-}
-"""How a step or an end state is marked; all others are neutral."""
 
 router = APIRouter(route_class=PageRoute)
 
@@ -55,10 +26,7 @@ async def show_journey(
         "mail/journey.html",
         visitor,
         mailboxes=await count_mailboxes(services.store, visitor.principal.account_id),
+        labels=await services.labels.all(visitor.principal.account_id),
         journey=await read_journey(email_id, visitor.principal, services),
-        jaeger_url=page.jaeger_url.rstrip("/"),
-        words=WORDS,
-        tones=TONES,
-        hidden=HIDDEN_DETAILS,
-        next_attempt=NEXT_ATTEMPT,
+        look=look_of(page),
     )

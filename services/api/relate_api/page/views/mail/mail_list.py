@@ -17,6 +17,7 @@ from relate_api.mailboxes.schemas import MailboxDetails
 from relate_api.page.notices import told_of
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
+from relate_api.page.shown import label_query
 from relate_api.page.visitors import ReadingVisitor
 from relate_mailstore.mailbox_names import DRAFTS, OWN_USES
 from relate_mailstore.types import INBOX
@@ -44,6 +45,7 @@ async def show_mail_list(
     """Show a mailbox, or what a search finds in all mailboxes."""
     principal, error = visitor.principal, ""
     mailboxes = await count_mailboxes(services.store, principal.account_id)
+    labels = await services.labels.all(principal.account_id)
     query = q.strip()
     try:
         page = await _read_page(principal, services, mailbox, query, cursor)
@@ -55,6 +57,8 @@ async def show_mail_list(
         "mail/mail_list.html",
         visitor,
         mailboxes=mailboxes,
+        labels=labels,
+        label=next((each for each in labels if each.is_stored and label_query(each) == query), None),
         current=None if query else mailbox,
         query=query,
         error=error,

@@ -60,6 +60,7 @@ async def show_message(
         mailboxes=mailboxes,
         is_draft=DRAFTS in uses,
         ends=[*ends_of(await read_journey(email_id, principal, services))] if SENT in uses else [],
+        labels=await services.labels.all(principal.account_id),
         shows_html=shows_html,
         images=images,
         blocked=blocked,

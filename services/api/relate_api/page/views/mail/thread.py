@@ -28,4 +28,5 @@ async def show_thread(
         visitor,
         messages=await read_thread(thread_id, visitor.principal, services),
         mailboxes=await count_mailboxes(services.store, visitor.principal.account_id),
+        labels=await services.labels.all(visitor.principal.account_id),
     )
