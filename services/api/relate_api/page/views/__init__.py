@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter
 
-from relate_api.page.views import admin, mail, settings
+from relate_api.page.views import admin, compose, mail, settings
 
 __all__ = ["router"]
 
 router = APIRouter()
-for part in (mail, settings, admin):
+for part in (mail, compose, settings, admin):
     router.include_router(part.router)
