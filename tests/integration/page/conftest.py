@@ -20,10 +20,14 @@ IMPACTS = ("serious", "critical")
 
 @dataclass
 class Visit:
-    """A page of the browser; `console`, `dialogs`, `errors` and `requests` have what happened in all its frames."""
+    """A page of the browser; the lists have what happened in all its frames.
+
+    `console` are the lines of the console, `complaints` those of the browser in it: errors and warnings.
+    """
 
     page: Page
     url: str
+    complaints: list[str] = field(default_factory=list)
     console: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -49,6 +53,8 @@ class Visit:
 
     def _on_console(self, message: ConsoleMessage) -> None:
         self.console.append(message.text)
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
 
     def _on_request(self, request: Request) -> None:
         self.requests.append(request.url)
