@@ -13,7 +13,7 @@ from dns.resolver import NoResolverConfiguration
 
 from relate_outbound.dns import resolver as module
 from relate_outbound.dns.names import HostPort
-from relate_outbound.dns.ports import DnsError, DnsFault, DnsPermanent, DnsTemporary, MxRecord
+from relate_outbound.dns.ports import DnsError, DnsFault, DnsPermanent, DnsTemporary, MxRecord, SrvRecord
 from relate_outbound.dns.resolver import (
     MAX_NEGATIVE_TTL_SECONDS,
     MAX_RECORDS,
@@ -122,6 +122,19 @@ async def test_strings_of_a_txt_record_are_joined() -> None:
 async def test_an_address_has_its_names(address: str) -> None:
     async with ScriptedDns(ZONE) as dns:
         assert (await ask(dns).ptr(ipaddress.ip_address(address))).items == ("mx1.example.test",)
+
+
+async def test_services_and_aliases_are_asked_for_by_themselves() -> None:
+    zone = """
+    _imaps._tcp.example.test SRV 0 1 993 Mail.example.test
+    autoconfig.example.test CNAME mail.example.test
+    """
+    async with ScriptedDns(zone) as dns:
+        asked = ask(dns)
+        assert (await asked.srv("_imaps._tcp.example.test")).items == (SrvRecord(0, 1, 993, "mail.example.test"),)
+        assert (await asked.cname("autoconfig.example.test")).items == ("mail.example.test",)
+        with pytest.raises(DnsPermanent):
+            await asked.cname("_imaps._tcp.example.test")
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.ANSWER, Behaviour.UNCHASED])
