@@ -23,6 +23,7 @@ from relate_api.emails.criteria import to_criteria
 from relate_api.emails.query_language import QueryError, parse_query
 from relate_api.http.conditional import matches, matches_none
 from relate_api.http.disposition import attachment, safe_name
+from relate_api.http.form_data import MalformedForm, parse_form_data
 from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
 from relate_api.http.ranges import NotSatisfiableError, parse_range
@@ -32,6 +33,7 @@ from relate_api.oidc.browser_secrets import sign as sign_cookie
 from relate_api.oidc.browser_secrets import verify as verify_cookie
 from relate_api.page.html_mail.sanitiser import sanitise
 from relate_api.page.shown import one_line, plain_text
+from relate_api.page.views.compose.quoting import text_of_html
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
@@ -253,6 +255,13 @@ def _download(octets: bytes) -> Any:
 def _found(octets: bytes) -> Any:
     text = _text(octets)
     return find_links(text, text), find_codes(text, text, None), find_codes("", None, text)
+
+
+def _form(octets: bytes) -> Any:
+    try:
+        return parse_form_data(octets, "multipart/form-data; boundary=b")
+    except MalformedForm:
+        return None
 
 
 def _position(octets: bytes) -> str:
@@ -538,6 +547,8 @@ _DISCOVER_REQUEST = (
     b"<Request><EMailAddress>a@example.org</EMailAddress></Request></Autodiscover>"
 )
 
+_FORM = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\nContent-Type: text/plain\r\n\r\n'
+
 UNTRUSTED: Mapping[str, Untrusted] = {
     "a message": Untrusted(index_message, (_MESSAGE,), _MESSAGES),
     "BODY of a message": Untrusted(_bodystructure, (_MESSAGE,), _MESSAGES),
@@ -718,6 +729,20 @@ UNTRUSTED: Mapping[str, Untrusted] = {
             *_units(b"https://a/", (b")", b"](", b".", b"12")),
             *_units(b"<a ", (b"href ", b"href=", b" a=b", b" ")),
         ),
+    ),
+    "a form with files": Untrusted(
+        _form,
+        (_FORM + b"octets\r\n--b--\r\n",),
+        (
+            *_units(_FORM, (b"\r\n", b"\r\n--", b"\r\n--b\r\n", b"a"), b"\r\n--b--\r\n"),
+            *_units(b"--b\r\n", (b"a", b"a:", b"a: b\r\n")),
+            *_units(b"--b\r\nContent-Disposition: form-data", (b";", b";a=", b'"', b"\\")),
+        ),
+    ),
+    "HTML that is quoted": Untrusted(
+        lambda octets: text_of_html(_text(octets)),
+        (b"<p>One<br>two</p>",),
+        _units(b"", (b"<br>", b"<br", b"</p", b"<", b"\n", b"<p> </p>")),
     ),
     "a namespace": Untrusted(
         lambda octets: (parse_namespace(_text(octets)), namespace_of(_text(octets)), within(_text(octets), "a")),

@@ -17,7 +17,7 @@ from relate_mime import Address, MessageIndex
 MAX_FILTERS = 100
 """Per account: each is evaluated for each of its messages."""
 
-PRIORITY_STEP = 10
+STEP_PRIORITIES = 10
 """Between filters that were put in order, so that another fits between two."""
 
 MAX_FIELD_CHARACTERS = 16_384
@@ -87,7 +87,7 @@ def moved_priorities(filters: Sequence[Filter], filter_id: FilterId, places: int
     if target == place:
         return {}
     order.insert(target, order.pop(place))
-    after = {each: PRIORITY_STEP * number for number, each in enumerate(order, start=1)}
+    after = {each: STEP_PRIORITIES * number for number, each in enumerate(order, start=1)}
     return {each: priority for each, priority in after.items() if priority != before[each]}
 
 

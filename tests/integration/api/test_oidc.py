@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -39,7 +40,9 @@ async def client(resources: Resources, issuer: OidcIssuer) -> AsyncIterator[http
         settings = ApiSettings(
             host=HOST, port=0, secure_port=0, development_certificates=Path(certificates), requests_per_minute=5
         )
-        oidc = OidcSettings(authority=issuer.authority, audience=AUDIENCE)
+        oidc = OidcSettings(
+            authority=issuer.authority, audience=AUDIENCE, client_id="page", redirect_uri=f"{ORIGIN}/sign-in/callback"
+        )
         installation = replace(load_installation(SmtpSettings(), settings, RelaySettings()), oidc=oidc)
         async with serve_api(
             settings,
@@ -76,3 +79,14 @@ async def test_the_configured_limit_and_origins_hold(client: httpx.AsyncClient, 
     assert statuses == [200] * 5 + [429]
     marked = await client.get("/healthz/live", headers={"Origin": ORIGIN})
     assert marked.headers["access-control-allow-origin"] == ORIGIN
+
+
+async def test_a_code_is_redeemed_for_a_browser_that_was_led_to_the_issuer(
+    client: httpx.AsyncClient, issuer: OidcIssuer
+) -> None:
+    led = await client.get("/sign-in/issuer")
+    assert led.status_code == 303
+    assert led.headers["location"].startswith(f"{issuer.authority}/authorize?")
+    state = parse_qs(urlsplit(led.headers["location"]).query)["state"][0]
+    assert (await client.get("/sign-in/callback", params={"code": "invented", "state": state})).status_code == 403
+    assert [form["code"] for form in issuer.forms] == ["invented"]

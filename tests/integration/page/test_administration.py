@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from tests.integration.page.conftest import Visit
-from tests.integration.page.test_browser import violations
+from tests.integration.page.conftest import Visit, violations
 from tests.integration.product.accounts import Account, message
 from tests.support.dns import Behaviour, ScriptedDns, dns_in_thread
 from tests.support.product import Product

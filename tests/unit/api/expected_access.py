@@ -21,13 +21,14 @@ class Expected:
     """One scope of `scopes` is required, none for a public route. `body` is a valid one; `{label_id}` in it is made.
 
     With `of_all` the route serves the data of all users. With `by_session` it is a route of the page: the credential is
-    the session of a browser, and the body a form.
+    the session of a browser, and the body a form, of the kind that `has_files` if it does.
     """
 
     scopes: frozenset[Scope]
     body: Any = None
     of_all: bool = False
     by_session: bool = False
+    has_files: bool = False
 
 
 OF_ADMINISTRATION = Expected(ADMIN, of_all=True, by_session=True)
@@ -75,6 +76,8 @@ PAGE: dict[str, Expected] = {
     "GET /threads/{thread_id}": Expected(READ, by_session=True),
     "GET /events": Expected(READ, by_session=True),
     "POST /messages/actions": Expected(WRITE, {"action": "read", "id": UNKNOWN}, by_session=True),
+    "GET /compose": Expected(WRITE, by_session=True),
+    "POST /compose": Expected(WRITE, {"action": "discard"}, by_session=True, has_files=True),
     "GET /settings": Expected(READ | OWN_KEYS, by_session=True),
     "GET /settings/filters": Expected(READ, by_session=True),
     "GET /settings/filters/new": Expected(WRITE, by_session=True),

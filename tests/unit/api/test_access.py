@@ -430,7 +430,11 @@ async def visit(
             for name, value in (EXPECTED[route].body or {}).items()
         }
         form = {**body, "csrf": session.csrf if session else ""} if method == "POST" else None
-        return await client.request(method, path.format_map(values), data=form, headers=fields)
+        url = path.format_map(values)
+        if EXPECTED[route].has_files and form:
+            parts = {name: (None, value) for name, value in form.items()}
+            return await client.request(method, url, files=parts, headers=fields)
+        return await client.request(method, url, data=form, headers=fields)
 
 
 async def snapshot(world: MemoryBackend, account_id: AccountId) -> object:

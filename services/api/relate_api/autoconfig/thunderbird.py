@@ -5,6 +5,7 @@ here: one that is made for the phone, shown once, and can be revoked.
 """
 
 import json
+from enum import IntEnum
 
 from relate_api.autoconfig.connections import Connection, Protocol, incoming, outgoing
 from relate_api.installation import Installation
@@ -14,9 +15,16 @@ ONLY_CODE = (1, 1)
 """The number of this code, and how many there are."""
 
 _PROTOCOLS = {Protocol.IMAP: 0, Protocol.POP3: 1, Protocol.SMTP: 0}  # numbers of incoming, and of outgoing servers
-_STARTTLS, _IMPLICIT_TLS = 2, 3
-_PASSWORD = 1  # in clear, inside TLS
 _NAME_OF_ACCOUNT = ""  # the address
+
+
+class _Security(IntEnum):
+    STARTTLS = 2
+    IMPLICIT_TLS = 3
+
+
+class _Authentication(IntEnum):
+    PASSWORD = 1  # in clear, inside TLS
 
 
 def account_code(address: str, display_name: str, password: str, installation: Installation) -> str | None:
@@ -34,5 +42,6 @@ def account_code(address: str, display_name: str, password: str, installation: I
 
 
 def _server(connection: Connection, address: str) -> list[str | int]:
-    security = _IMPLICIT_TLS if connection.implicit_tls else _STARTTLS
-    return [_PROTOCOLS[connection.protocol], connection.server, connection.port, security, _PASSWORD, address]
+    security = _Security.IMPLICIT_TLS if connection.implicit_tls else _Security.STARTTLS
+    protocol = _PROTOCOLS[connection.protocol]
+    return [protocol, connection.server, connection.port, security, _Authentication.PASSWORD, address]

@@ -45,10 +45,7 @@ class Answered:
     @property
     def references(self) -> Sequence[str]:
         """The References of a reply: those of the message and its Message-ID (RFC 5322 §3.6.4)."""
-        index = self.index
-        known = dict.fromkeys([*index.references, index.header_message_id])
-        ids = [each for each in known if _MESSAGE_ID.fullmatch(each)]
-        return ids if len(ids) <= MAX_REFERENCES else [ids[0], *ids[1 - MAX_REFERENCES :]]
+        return thread_references([*self.index.references, self.index.header_message_id])
 
     @property
     def in_reply_to(self) -> str:
@@ -104,6 +101,12 @@ async def forward(services: Services, principal: Principal, answered: Answered) 
     removed = [*bcc_fields(header), *forged_fields(header, services.submission.server_name)]
     stem = _UNSAFE_IN_FILE_NAMES.sub("_", visible_line(message.index.subject))[:100].strip(" .") or "message"
     return Forwarded(b"".join((header.without(removed), memoryview(raw)[len(header.octets) :])), f"{stem}.eml")
+
+
+def thread_references(message_ids: Iterable[str]) -> Sequence[str]:
+    """Message-IDs as References has them: valid ones, each once, and of a long thread the root and the newest."""
+    ids = [each for each in dict.fromkeys(message_ids) if _MESSAGE_ID.fullmatch(each)]
+    return ids if len(ids) <= MAX_REFERENCES else [ids[0], *ids[1 - MAX_REFERENCES :]]
 
 
 def reply_subject(subject: str) -> str:

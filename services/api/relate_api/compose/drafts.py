@@ -10,23 +10,24 @@ from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query
 
-from relate_api.access.dependencies import InjectedServices, Reader, Services, Writer
+from relate_api.access.dependencies import InjectedServices, Reader, Writer
+from relate_api.compose.answers import FORWARDED, REPLIED
 from relate_api.compose.exchange import Sender, WritingCaller, body_of
-from relate_api.compose.pending import with_pending, without_pending
+from relate_api.compose.pending import read_pending, without_pending
 from relate_api.compose.refusals import SendingRoute
-from relate_api.compose.schemas import DraftDetails, NewEmail, SentEmail
-from relate_api.compose.sending import Caller, Written, repeat_answer, send, with_author
+from relate_api.compose.schemas import DraftDetails, NewEmail, SentEmail, StoredDraft
+from relate_api.compose.sending import Caller, Written, repeat_answer, send
 from relate_api.compose.special import find_special
+from relate_api.compose.stored import locate_draft, store_draft
 from relate_api.compose.uploads import JSON, received, too_large
 from relate_api.compose.writing import write
 from relate_api.emails.endpoints import read_detail
 from relate_api.emails.filters import Paging
 from relate_api.emails.pages import find_page
-from relate_api.emails.schemas import EmailDetail, EmailPage
-from relate_mailstore.errors import MessageNotFound
+from relate_api.emails.schemas import EmailPage
 from relate_mailstore.mailbox_names import DRAFTS
-from relate_mailstore.types import AccountId, Flag, MailboxId, MessageId, MessageQuery, NewMessage, Uid
-from relate_submission.header import TooManyFields
+from relate_mailstore.types import MessageId, MessageQuery
+from relate_submission.header import Header, TooManyFields
 
 router = APIRouter(prefix="/api/drafts", tags=["drafts"])
 sending_router = APIRouter(prefix=router.prefix, tags=["drafts"], route_class=SendingRoute)
@@ -47,12 +48,19 @@ async def create_draft(caller: WritingCaller) -> DraftDetails:
 
 
 @router.get("/{draft_id:uuid}")
-async def get_draft(draft_id: UUID, principal: Reader, services: InjectedServices) -> EmailDetail:
+async def get_draft(draft_id: UUID, principal: Reader, services: InjectedServices) -> StoredDraft:
     """Get a draft with its text and its blind copies."""
-    await _locate(services, principal.account_id, MessageId(draft_id))
-    listed = await services.store.message(principal.account_id, MessageId(draft_id))
-    raw = await services.store.open(principal.account_id, MessageId(draft_id))
-    return await read_detail(principal, services, listed, raw)
+    account_id, message_id = principal.account_id, MessageId(draft_id)
+    await locate_draft(services, account_id, message_id)
+    listed = await services.store.message(account_id, message_id)
+    detail = await read_detail(principal, services, listed, await services.store.open(account_id, message_id))
+    (header,) = await services.store.headers(account_id, [message_id])
+    changes = read_pending(Header(header or b""), message_id)
+    return StoredDraft(
+        **dict(detail),
+        reply_to_email_id=changes.answered if changes.mark == REPLIED else None,
+        forward_email_id=changes.answered if changes.mark == FORWARDED else None,
+    )
 
 
 @router.put("/{draft_id:uuid}", openapi_extra=body_of("NewEmail"))
@@ -64,7 +72,7 @@ async def replace_draft(draft_id: UUID, caller: WritingCaller) -> DraftDetails:
 @router.delete("/{draft_id:uuid}", status_code=HTTPStatus.NO_CONTENT)
 async def delete_draft(draft_id: UUID, principal: Writer, services: InjectedServices) -> None:
     """Delete a draft."""
-    await _locate(services, principal.account_id, MessageId(draft_id))
+    await locate_draft(services, principal.account_id, MessageId(draft_id))
     await services.store.delete_message(principal.account_id, MessageId(draft_id))
 
 
@@ -77,7 +85,7 @@ async def send_draft(draft_id: UUID, caller: Sender) -> SentEmail:
         if key.answered is not None:
             sent = repeat_answer(key.answered)
         else:
-            await _locate(services, account_id, MessageId(draft_id))
+            await locate_draft(services, account_id, MessageId(draft_id))
             raw = await services.store.open(account_id, MessageId(draft_id))
             if raw.size > services.submission.max_content:
                 raise too_large(services)
@@ -96,26 +104,9 @@ def _read_pending(draft: bytes, draft_id: UUID) -> Written:
 async def _store(caller: Caller, replaced: MessageId | None) -> DraftDetails:
     services, account_id = caller.services, caller.principal.account_id
     async with received(caller.request, services, JSON) as upload:
-        place = None if replaced is None else await _locate(services, account_id, replaced)
+        place = None if replaced is None else await locate_draft(services, account_id, replaced)
         reception = caller.reception()
         written = await write(caller, await upload.parse(NewEmail), reception)
-        message = await with_author(caller, with_pending(written))
-        if len(message) > services.submission.max_content:
-            raise too_large(services)
-        mailbox = await find_special(services, account_id, DRAFTS)
-        new = NewMessage(message, Flag.DRAFT | Flag.SEEN)
-        appended = await services.store.append(account_id, mailbox, [new], place, caller.principal.user.quota)
-    snapshot = await services.store.snapshot(account_id, mailbox)
-    entry = snapshot.entries.find(appended.uids[0])
-    if entry is None:  # another client has moved or deleted it since
-        raise HTTPException(HTTPStatus.CONFLICT, "the draft was moved at once")
-    caller.response.headers["Location"] = f"/api/emails/{entry.message_id}"
-    return DraftDetails(id=entry.message_id, message_id=f"{reception.identifier}@{reception.server_name}")
-
-
-async def _locate(services: Services, account_id: AccountId, draft_id: MessageId) -> tuple[MailboxId, Uid]:
-    """The mailbox and UID of a draft. Raises MessageNotFound for a message that is none."""
-    snapshot = await services.store.snapshot(account_id, await find_special(services, account_id, DRAFTS))
-    for uid in snapshot.entries.uids_of([draft_id]).get(draft_id, []):
-        return snapshot.mailbox.id, uid
-    raise MessageNotFound(f"draft {draft_id} of account {account_id}")
+        draft_id = await store_draft(caller, written, place)
+    caller.response.headers["Location"] = f"/api/emails/{draft_id}"
+    return DraftDetails(id=draft_id, message_id=f"{reception.identifier}@{reception.server_name}")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, HTTPException, Request, Response
 
-from relate_api.access.dependencies import InjectedServices, Writer
+from relate_api.access.dependencies import InjectedServices, Principal, Writer
 from relate_api.compose.once import FIELD, KEY_PATTERN, Key
 from relate_api.compose.schemas import SentEmail
 from relate_api.compose.sending import Caller, repeat_answer
@@ -19,10 +19,15 @@ Make = Callable[[Upload, Key], Awaitable[SentEmail]]
 
 
 async def _caller(request: Request, response: Response, principal: Writer, services: InjectedServices) -> Caller:
-    """The author. Raises HTTPException for a user without an address, as a token can make one."""
+    """The author. Raises HTTPException with 409."""
+    require_address(principal)
+    return Caller(request, response, services, principal)
+
+
+def require_address(principal: Principal) -> None:
+    """Raise HTTPException with 409 for a user without an address, as a token can make one."""
     if not principal.user.address:
         raise HTTPException(HTTPStatus.CONFLICT, "you have no address to write from: an administrator gives you one")
-    return Caller(request, response, services, principal)
 
 
 async def _sender(

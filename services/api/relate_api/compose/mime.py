@@ -49,9 +49,11 @@ class Forwarded(NamedTuple):
     file_name: str
 
 
-def write_message(email: NewEmail, heading: Heading, forwarded: Forwarded | None = None) -> bytes:
-    """The message, with its Bcc field. Raises InvalidAttachment."""
-    return _header(email, heading) + _content(email, forwarded)
+def write_message(
+    email: NewEmail, heading: Heading, forwarded: Forwarded | None = None, kept: Sequence[bytes] = ()
+) -> bytes:
+    """The message, with its Bcc field. `kept` are MIME parts of its older version. Raises InvalidAttachment."""
+    return _header(email, heading) + _content(email, forwarded, kept)
 
 
 def _header(email: NewEmail, heading: Heading) -> bytes:
@@ -71,10 +73,10 @@ def _header(email: NewEmail, heading: Heading) -> bytes:
     return "".join(fields).encode()
 
 
-def _content(email: NewEmail, forwarded: Forwarded | None) -> bytes:
+def _content(email: NewEmail, forwarded: Forwarded | None, kept: Sequence[bytes]) -> bytes:
     """The MIME fields and the body (RFC 2046 §5.1): mixed(related(alternative(text, HTML), inline), attachments)."""
     inline: list[bytes] = []
-    attached: list[bytes] = []
+    attached = [*kept]
     for number, attachment in enumerate(email.attachments):
         is_inline = attachment.content_id is not None and email.html_body is not None
         (inline if is_inline else attached).append(_attachment(number, attachment, is_inline=is_inline))

@@ -13,6 +13,7 @@ from relate_submission.header import Header
 
 FIELD = "X-Relate-Answers"
 
+_NAME = FIELD.lower().encode()
 _MARKS = {"reply": REPLIED, "forward": FORWARDED}
 _VALUE = re.compile(rb"\s*(reply|forward) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\s*")
 
@@ -30,11 +31,15 @@ def with_pending(written: Written) -> bytes:
 def without_pending(message: bytes, draft: MessageId) -> Written:
     """The message of a draft to be sent, without such fields, and what changes with it. Raises TooManyFields."""
     header = Header(message)
-    fields = [*header.fields(FIELD.lower().encode())]
-    values = [match for field in fields if (match := _VALUE.fullmatch(field.value))]
-    if fields:
+    if fields := [*header.fields(_NAME)]:
         message = header.without(fields) + message[len(header.octets) :]
+    return Written(message, read_pending(header, draft))
+
+
+def read_pending(header: Header, draft: MessageId) -> Changes:
+    """What changes when a draft with this header is sent. Raises TooManyFields."""
+    values = [match for field in header.fields(_NAME) if (match := _VALUE.fullmatch(field.value))]
     if not values:
-        return Written(message, Changes(draft))
+        return Changes(draft)
     kind, answered = values[0].groups()
-    return Written(message, Changes(draft, MessageId(UUID(answered.decode())), _MARKS[kind.decode()]))
+    return Changes(draft, MessageId(UUID(answered.decode())), _MARKS[kind.decode()])

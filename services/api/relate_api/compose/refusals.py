@@ -39,11 +39,15 @@ class SendingRoute(APIRoute):
             except Exception as error:
                 user: User | None = getattr(request.state, "user", None)
                 if user is not None:
-                    command = f"POST {self.path_format}"
-                    get_services(request).events.refused([*_refused(request, user, command, error)])
+                    tell_refused(request, user, f"POST {self.path_format}", error)
                 raise
 
         return handle_and_tell
+
+
+def tell_refused(request: Request, user: User, command: str, error: Exception) -> None:
+    """Tell the event log of a user's request that sends nothing."""
+    get_services(request).events.refused([*_refused(request, user, command, error)])
 
 
 def note_envelope(request: Request, sender: str, recipients: Sequence[str]) -> None:

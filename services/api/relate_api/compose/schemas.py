@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, FailFast, Field
 from pydantic.json_schema import models_json_schema
 
+from relate_api.emails.schemas import EmailDetail
 from relate_api.schemas import RequestModel, ResponseModel
 from relate_mime.addresses import MAX_ADDRESSES
 from relate_submission.paths import MAX_PATH_CHARACTERS, is_address
@@ -137,6 +138,16 @@ class DraftDetails(ResponseModel):
 
     id: UUID
     message_id: str
+
+
+class StoredDraft(EmailDetail):
+    """A draft as it is stored, and the message that is marked as answered or forwarded when the draft is sent.
+
+    Null if there is none. A forwarded message is one of the draft's attachments already.
+    """
+
+    reply_to_email_id: UUID | None
+    forward_email_id: UUID | None
 
 
 def _schemas() -> dict[str, Any]:

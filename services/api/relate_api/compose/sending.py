@@ -106,9 +106,9 @@ class Caller:
         offload: Offload = self.request.app.state.offload
         return offload
 
-    def keyed(self, fingerprint: str) -> AbstractAsyncContextManager[Key]:
+    def keyed(self, fingerprint: str, *, waits: bool = False) -> AbstractAsyncContextManager[Key]:
         """Work on the request, whose hash is given, inside the block: see `once.keyed`."""
-        return keyed(self.request, self.principal, self.services, self.idempotency_key, fingerprint)
+        return keyed(self.request, self.principal, self.services, self.idempotency_key, fingerprint, waits=waits)
 
     def reception(self) -> Reception:
         """How a message is received now. Of the client's TLS only a proxy may know more than that it is there."""

@@ -19,10 +19,12 @@ from relate_api.access.dependencies import Services
 from relate_api.http.connection import UPLOAD
 from relate_api.http.middleware import BODY_LIMIT, MAX_BODY_OCTETS
 from relate_api.schemas import RequestModel
+from relate_mailstore.ports import RawMessage
 from relate_wire.content_budget import SMALL_OCTETS
 
 JSON = "application/json"
 MESSAGE = "message/rfc822"
+FORM = "multipart/form-data"
 INLINE_OCTETS = 16 * 1024  # parsed on the event loop, in about a millisecond; larger bodies in a thread
 
 Model = TypeVar("Model", bound=RequestModel)
@@ -93,7 +95,7 @@ async def received(request: Request, services: Services, *media_types: str) -> A
         async for chunk in request.stream():
             held.write(chunk)
         if held.dropped:
-            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many large messages at once")
+            raise _busy()
         body = held.take_one()
         fingerprint = await _fingerprint(request, media_type, body)
         upload = Upload(body, media_type, fingerprint, request.app.state.offload)
@@ -103,10 +105,31 @@ async def received(request: Request, services: Services, *media_types: str) -> A
         held.release()
 
 
+@asynccontextmanager
+async def loaded(request: Request, services: Services, raw: RawMessage) -> AsyncIterator[bytes]:
+    """Load a stored message; it counts against the same memory until the block ends.
+
+    Raises HTTPException with 503 if there is no memory, MessageNotFound.
+    """
+    held = services.content.hold(request.state.client.address)
+    try:
+        async for chunk in raw.chunks():
+            held.write(chunk)
+        if held.dropped:
+            raise _busy()
+        yield held.take_one()
+    finally:
+        held.release()
+
+
 def too_large(services: Services) -> HTTPException:
     """The refusal of a message above the limit."""
     detail = f"a message has at most {services.submission.max_content} octets"
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+def _busy() -> HTTPException:
+    return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many large messages at once")
 
 
 async def _fingerprint(request: Request, media_type: str, body: bytes) -> str:

@@ -8,14 +8,15 @@ from fastapi import HTTPException
 
 from relate_api.compose.answers import FORWARDED, REPLIED, Answered, find_answered, forward
 from relate_api.compose.mime import Heading, InvalidAttachment, write_message
+from relate_api.compose.older import NOTHING_OLDER, Older
 from relate_api.compose.schemas import Correspondent, NewEmail
 from relate_api.compose.sending import Caller, Changes, Written
 from relate_mailstore.types import MessageId
 from relate_submission.envelope import Reception
 
 
-async def write(caller: Caller, email: NewEmail, reception: Reception) -> Written:
-    """The message, with what changes when it is sent.
+async def write(caller: Caller, email: NewEmail, reception: Reception, older: Older = NOTHING_OLDER) -> Written:
+    """The message, with what changes when it is sent. `older` is what it keeps of the draft that it was before.
 
     Raises HTTPException with 422 for an attachment that is not base64, MessageNotFound.
     """
@@ -28,16 +29,16 @@ async def write(caller: Caller, email: NewEmail, reception: Reception) -> Writte
         email.sender or _author(caller, answered.addressed() if answered else None),
         f"{reception.identifier}@{reception.server_name}",
         reception.time,
-        replied.in_reply_to if replied else "",
-        replied.references if replied else (),
+        replied.in_reply_to if replied else older.in_reply_to,
+        replied.references if replied else older.references,
     )
-    octets = _octets(email, forwarded.message if forwarded else b"")
+    octets = _octets(email, forwarded.message if forwarded else b"", *older.parts)
     try:
-        message = await caller.offload(octets, partial(write_message, email, heading, forwarded))
+        message = await caller.offload(octets, partial(write_message, email, heading, forwarded, older.parts))
     except InvalidAttachment as error:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
     if answered is None:
-        return Written(message)
+        return Written(message, older.changes)
     return Written(message, Changes(answered=answered.listed.message.id, mark=REPLIED if replied else FORWARDED))
 
 
@@ -51,7 +52,7 @@ def _author(caller: Caller, address: str | None) -> Correspondent:
     return Correspondent.model_construct(address=address or user.address, name=user.display_name)
 
 
-def _octets(email: NewEmail, forwarded: bytes) -> int:
+def _octets(email: NewEmail, *others: bytes) -> int:
     """About the size of the message."""
-    texts = (email.text_body, email.html_body, *(each.content_base64 for each in email.attachments), forwarded)
+    texts = (email.text_body, email.html_body, *(each.content_base64 for each in email.attachments), *others)
     return sum(len(text) for text in texts if text)

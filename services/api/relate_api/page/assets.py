@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 
 _TYPES = {
     "page.css": "text/css",
+    "compose.css": "text/css",
     "settings.css": "text/css",
     "admin.css": "text/css",
     "page.js": "text/javascript",

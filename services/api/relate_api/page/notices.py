@@ -3,11 +3,12 @@
 from enum import Enum
 from http import HTTPStatus
 from urllib.parse import urlencode
+from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse
 
-PARAMETER = "done"
+PARAMETER, MESSAGE = "done", "message"
 
 
 class Done(Enum):
@@ -15,6 +16,10 @@ class Done(Enum):
 
     MOVED = "The messages were moved."
     DELETED = "The messages were deleted."
+    SENT = "The message was sent."
+    HELD = "The message waits for an administrator, because you have sent to many recipients."
+    SAVED = "The draft was saved."
+    DISCARDED = "The draft was discarded."
     FILTER_SAVED = "The filter was saved."
     FILTER_REMOVED = "The filter was deleted."
     LABEL_SAVED = "The label was saved."
@@ -37,13 +42,21 @@ class Done(Enum):
     UNSUPPRESSED = "The address was removed from the list."
 
 
-def lead_to(path: str, done: Done) -> RedirectResponse:
-    """Lead to a page that tells what was done."""
-    parameter = urlencode({PARAMETER: done.name.lower()})
-    return RedirectResponse(f"{path}{'&' if '?' in path else '?'}{parameter}", HTTPStatus.SEE_OTHER)
+def lead_to(path: str, done: Done, email_id: UUID | None = None) -> RedirectResponse:
+    """Lead to a page that tells what was done, and to which message."""
+    parameters = {PARAMETER: done.name.lower()} | ({} if email_id is None else {MESSAGE: str(email_id)})
+    return RedirectResponse(f"{path}{'&' if '?' in path else '?'}{urlencode(parameters)}", HTTPStatus.SEE_OTHER)
 
 
 def told(request: Request) -> str:
     """The sentence that a page shows; empty if nothing was done."""
     done = Done.__members__.get(request.query_params.get(PARAMETER, "").upper())
     return "" if done is None else done.value
+
+
+def told_of(request: Request) -> UUID | None:
+    """The message that the sentence is about."""
+    try:
+        return UUID(request.query_params.get(MESSAGE, ""))
+    except ValueError:
+        return None

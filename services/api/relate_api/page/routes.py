@@ -24,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 _SENTENCES = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address. It may have been moved or deleted.",
+    HTTPStatus.CONFLICT: "A limit is reached: delete something that is no longer needed first.",
     HTTPStatus.SERVICE_UNAVAILABLE: "The server is not available at the moment.",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The address or the form is not valid.",
 }

@@ -54,10 +54,12 @@ def file_size(octets: int) -> str:
     return f"{value:.0f} {_SIZES[unit]}" if unit == 0 or value >= 10 else f"{value:.1f} {_SIZES[unit]}"
 
 
-def moment(time: datetime | None) -> Markup:
-    """A time in UTC, which the page's script replaces by the local one."""
+def moment(time: datetime | float | None) -> Markup:
+    """A time in UTC, or in seconds since the epoch, which the page's script replaces by the local one."""
     if time is None:
         return Markup("")
+    if not isinstance(time, datetime):
+        time = datetime.fromtimestamp(time, UTC)
     utc = time.astimezone(UTC)
     return Markup('<time datetime="{}">{}</time>').format(
         utc.isoformat(timespec="milliseconds"), f"{utc:%Y-%m-%d %H:%M} UTC"

@@ -7,6 +7,8 @@ from relate_api.page.context import Page
 
 HIDDEN_DETAILS = frozenset({"id", "messageId", "sender"})
 """They are the same in all steps, and shown once."""
+NEXT_ATTEMPT = "next_attempt"
+"""The detail with the time of the next attempt, in seconds since the epoch."""
 WORDS = {
     "received": "Received",
     "refused": "Refused",
@@ -41,6 +43,7 @@ class Look(NamedTuple):
     words: Mapping[str, str] = WORDS
     tones: Mapping[str, str] = TONES
     hidden: Collection[str] = HIDDEN_DETAILS
+    next_attempt: str = NEXT_ATTEMPT
 
 
 def look_of(page: Page) -> Look:

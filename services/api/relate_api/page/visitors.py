@@ -11,7 +11,7 @@ from relate_api.access.dependencies import InjectedServices, Principal, ScopeReq
 from relate_api.http.forwarded import RequestClient
 from relate_api.page.context import InjectedSessions
 from relate_api.page.sessions.cookies import SESSION, read_cookie
-from relate_api.page.sessions.csrf import check_form
+from relate_api.page.sessions.csrf import check_form, check_site
 
 REFRESH_FIELD = "x-refresh"
 """A field of requests that the page sends by itself: they do not defer the idle end of the session."""
@@ -69,7 +69,7 @@ class RequireSession(ScopeRequirement):
         if session is None:
             raise SignInNeeded
         if request.method not in _SAFE_METHODS:
-            await check_form(request, session.csrf)
+            await self._check_form(request, session.csrf)
         limit_rate(request, session.granted)
         if self.scopes.isdisjoint(session.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the session lacks the scope {' or '.join(sorted(self.scopes))}")
@@ -78,6 +78,16 @@ class RequireSession(ScopeRequirement):
 
     def _is_use(self, request: Request) -> bool:
         return REFRESH_FIELD not in request.headers
+
+    async def _check_form(self, request: Request, secret: str) -> None:
+        await check_form(request, secret)
+
+
+class RequireUploadingSession(RequireSession):
+    """The same for a form with files. The view compares its secret, when it has received the form within its limits."""
+
+    async def _check_form(self, request: Request, secret: str) -> None:
+        check_site(request)
 
 
 class RequireLiveSession(RequireSession):
@@ -89,6 +99,7 @@ class RequireLiveSession(RequireSession):
 
 ReadingVisitor = Annotated[Visitor, Depends(RequireSession(*READING))]
 WritingVisitor = Annotated[Visitor, Depends(RequireSession(*WRITING))]
+UploadingVisitor = Annotated[Visitor, Depends(RequireUploadingSession(*WRITING))]
 ListeningVisitor = Annotated[Visitor, Depends(RequireLiveSession(*READING))]
 KeyOwningVisitor = Annotated[Visitor, Depends(RequireSession(*KEY_OWNING))]
 AdministratingVisitor = Annotated[Visitor, Depends(RequireSession(Scope.ADMIN))]

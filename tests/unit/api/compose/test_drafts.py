@@ -129,6 +129,7 @@ async def test_a_draft_is_shown_with_its_text_and_its_blind_copies(client: httpx
     shown = (await client.get(f"{DRAFTS}/{draft}")).json()
     assert (shown["id"], shown["subject"], shown["textBody"]) == (draft, "Hello", "A text.\r\n")
     assert [each["address"] for each in shown["recipients"] if each["type"] == "Bcc"] == ["carol@example.net"]
+    assert (shown["replyToEmailId"], shown["forwardEmailId"]) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,9 @@ async def test_the_message_that_a_draft_answers_is_marked_when_the_draft_is_sent
 ) -> None:
     received = str((await world.store.deliver(delivery(alice))).message_id)
     first = await create(client, **{named: received})
+    shown = (await client.get(f"{DRAFTS}/{first}")).json()
+    answered = {"replyToEmailId": None, "forwardEmailId": None, named: received}
+    assert {name: shown[name] for name in answered} == answered
     (entry,) = (await world.store.snapshot(alice)).entries
     assert (entry.flags, entry.keywords) == (Flag(0), ())
     draft = (await client.put(f"{DRAFTS}/{first}", json={**HELLO, named: received})).json()["id"]

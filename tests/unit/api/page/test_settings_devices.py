@@ -158,7 +158,7 @@ async def test_where_no_phone_can_read_mail_none_is_set_up(world: MemoryBackend,
     assert len(await world.accounts.keys(UserId(alice))) == 1
 
 
-async def test_a_session_that_may_not_grant_the_scopes_of_mail_programs_says_so(
+async def test_a_session_that_may_not_grant_the_scopes_of_mail_programs_sets_up_no_phone(
     world: MemoryBackend, stranger: httpx.AsyncClient, alice: AccountId
 ) -> None:
     key = await world.accounts.create_key(UserId(alice), "admin", [Scope.ADMIN])

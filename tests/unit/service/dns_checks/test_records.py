@@ -43,7 +43,7 @@ async def test_published_records_are_found_whatever_their_order_and_preference()
     found = await results(PUBLISHED)
     missing = [name for (name, _), each in found.items() if each.state is not State.FOUND]
     assert missing == [f"s0._domainkey.{DOMAIN}"]
-    assert not any(each.is_lacking for each in found.values())  # nobody needs the records of older keys
+    assert not any(each.is_lacking for each in found.values())  # no server needs the records of older keys
 
 
 async def test_a_domain_without_records_lacks_those_that_mail_needs() -> None:

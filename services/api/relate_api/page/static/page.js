@@ -54,6 +54,22 @@
     window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
 
+  // A second click sends nothing, nor do more files than are accepted: so nothing that was typed is lost.
+  for (const form of document.querySelectorAll("form[data-once]")) {
+    const files = form.querySelector("input[type=file]");
+    let sent = false;
+    form.addEventListener("submit", (event) => {
+      if (sent) event.preventDefault();
+      sent = true;
+      setTimeout(() => { sent = false; }, 2000);
+    });
+    files.addEventListener("change", () => {
+      const octets = [...files.files].reduce((sum, file) => sum + file.size, 0);
+      files.setCustomValidity(octets > form.dataset.max ? "These files are too large for one message." : "");
+      files.reportValidity();
+    });
+  }
+
   // A secret is shown once, to be copied: the clipboard is open to pages by https only.
   for (const button of document.querySelectorAll("[data-copies]")) {
     button.hidden = !navigator.clipboard;

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from relate_api.admin.domains.looking_up import RecordLookUps
+from relate_api.admin.domains.looking_up import RecordLookUps, no_dns
 from relate_mailstore.types import AccountId
 from relate_outbound.dns.ports import DnsFault, MxRecord
 from relate_service.config import RelaySettings
@@ -71,7 +71,7 @@ async def test_a_silent_dns_is_no_missing_record(operator: httpx.AsyncClient) ->
     assert "No answer" in shown
 
 
-async def test_without_a_name_server_the_page_says_so(world: MemoryBackend, operator: httpx.AsyncClient) -> None:
-    operator._transport.app.state.look_ups = RecordLookUps(SERVER_NAME, RelaySettings(), nullcontext)  # type: ignore[attr-defined]
+async def test_without_a_name_server_the_page_names_the_setting(app: FastAPI, operator: httpx.AsyncClient) -> None:
+    app.state.look_ups = RecordLookUps(SERVER_NAME, RelaySettings(), no_dns)
     shown = (await send(operator, "/admin/domains/example.org/look-up")).text
     assert "There is no name server: set Relay__Resolver" in shown

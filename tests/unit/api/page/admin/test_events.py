@@ -96,6 +96,6 @@ async def test_each_event_leads_to_its_journey(operator: httpx.AsyncClient) -> N
         assert "Accepted by the next server" in (await operator.get(link)).text
 
 
-async def test_a_question_without_an_answer_says_so(operator: httpx.AsyncClient) -> None:
+async def test_a_question_without_an_answer_is_explained(operator: httpx.AsyncClient) -> None:
     assert "The log has nothing of this" in (await operator.get("/admin/journeys?q=nobody@example.org")).text
     assert "The log has nothing of this" not in (await operator.get("/admin/journeys")).text

@@ -1,7 +1,7 @@
 """Forms of administration: what they refuse is a sentence beside the typed values, and the status that the API has."""
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -73,7 +73,7 @@ def quota_octets(megabytes: str) -> object:
         return None
     try:
         octets = Decimal(megabytes.strip().replace(",", ".")) * MEGABYTE_OCTETS
-    except InvalidOperation:
+    except ArithmeticError:  # of decimal: no number, or a too large one
         return megabytes
     is_exact = octets.is_finite() and octets.adjusted() < MAX_DIGITS and octets == int(octets)
     return int(octets) if is_exact else megabytes

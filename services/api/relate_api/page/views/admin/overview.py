@@ -21,7 +21,7 @@ from relate_mailstore.types import AccountId
 
 COUNT_SECONDS = 2.0
 """For counting the queue, and for the users' usage: a queue of a million recipients would take longer."""
-NEAR_QUOTA = 0.9
+NEAR_QUOTA_SHARE = 0.9
 """The share of a quota beyond which a user is shown."""
 
 router = APIRouter(route_class=PageRoute)
@@ -61,7 +61,7 @@ async def show_overview(
         unknown=sum(look_ups.newest(domain.name) is None for domain in domains),
         near_quota=await _near_quota(services),
         examined=MAX_PAGE_ITEMS,
-        percent=round(NEAR_QUOTA * 100),
+        percent=round(NEAR_QUOTA_SHARE * 100),
     )
 
 
@@ -99,5 +99,5 @@ async def _near_quota(services: Services) -> list[NearQuota] | None:
                     found.append(NearQuota(user, used, round(100 * used / user.quota)))
     except TimeoutError:
         return None
-    near = [each for each in found if each.percent >= NEAR_QUOTA * 100]
+    near = [each for each in found if each.used >= NEAR_QUOTA_SHARE * (each.user.quota or 0)]
     return sorted(near, key=lambda each: each.percent, reverse=True)

@@ -14,11 +14,12 @@ from relate_api.emails.schemas import EmailPage
 from relate_api.emails.searching import to_message_query
 from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.mailboxes.schemas import MailboxDetails
+from relate_api.page.notices import told_of
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.shown import label_query
 from relate_api.page.visitors import ReadingVisitor
-from relate_mailstore.mailbox_names import OWN_USES
+from relate_mailstore.mailbox_names import DRAFTS, OWN_USES
 from relate_mailstore.types import INBOX
 
 PAGE_ITEMS = 50
@@ -63,6 +64,8 @@ async def show_mail_list(
         error=error,
         page=page,
         shows_recipients=not query and _use_of(mailboxes, mailbox) in OWN_USES,
+        is_drafts=not query and _use_of(mailboxes, mailbox) == DRAFTS,
+        sent=told_of(request),
         newest=f"/?{urlencode(place)}",
         older=page.next_cursor and f"/?{urlencode({**place, 'cursor': page.next_cursor})}",
         is_first=cursor is None,

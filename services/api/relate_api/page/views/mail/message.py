@@ -10,13 +10,16 @@ from fastapi import APIRouter, Query, Request, Response
 from relate_api.access.dependencies import InjectedServices, Services
 from relate_api.emails.bodies import read_bodies
 from relate_api.emails.endpoints import read_detail
+from relate_api.journeys.reading import read_journey
 from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.page.html_mail.frame import FRAME_SANDBOX, frame_document
 from relate_api.page.html_mail.inline_images import read_inline_images
 from relate_api.page.html_mail.sanitiser import Sanitised, sanitise
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
+from relate_api.page.views.mail.ends import ends_of
 from relate_api.page.visitors import ReadingVisitor, Visitor
+from relate_mailstore.mailbox_names import DRAFTS, SENT
 from relate_mailstore.types import MessageId
 
 INLINE_CHARACTERS = 32 * 1024
@@ -47,12 +50,16 @@ async def show_message(
     blocked = 0
     if shows_html and not images:
         blocked = (await _sanitise(message.html_body or "", {}, remote_images=False)).blocked_images
+    mailboxes = await count_mailboxes(services.store, principal.account_id)
+    uses = {mailbox.special_use for mailbox in mailboxes if mailbox.name in message.mailboxes}
     return render(
         request,
         "mail/message.html",
         visitor,
         message=message,
-        mailboxes=await count_mailboxes(services.store, principal.account_id),
+        mailboxes=mailboxes,
+        is_draft=DRAFTS in uses,
+        ends=[*ends_of(await read_journey(email_id, principal, services))] if SENT in uses else [],
         labels=await services.labels.all(principal.account_id),
         shows_html=shows_html,
         images=images,

@@ -20,7 +20,7 @@ from relate_api.page.views.settings.filter_words import sentence_of_trial
 from relate_api.page.views.settings.sections import FILTERS, Refused, as_sentence, first_field, show_section
 from relate_api.page.visitors import Visitor, WritingVisitor
 from relate_mailstore.errors import MessageNotFound, TooManyFilters
-from relate_mailstore.filter_rules import PRIORITY_STEP
+from relate_mailstore.filter_rules import STEP_PRIORITIES
 from relate_mailstore.filter_types import FilterId, FilterRule, Label
 from relate_mailstore.types import AccountId
 
@@ -134,7 +134,7 @@ async def create_filter(
 ) -> Response:
     """Create a filter, which acts after all others; or show what it would do."""
     filters = await services.filters.all(visitor.principal.account_id)
-    priority = min(filters[-1].rule.priority + PRIORITY_STEP, MAX_PRIORITIES) if filters else PRIORITY_STEP
+    priority = min(filters[-1].rule.priority + STEP_PRIORITIES, MAX_PRIORITIES) if filters else STEP_PRIORITIES
     return await _handle(request, visitor, services, form, priority)
 
 

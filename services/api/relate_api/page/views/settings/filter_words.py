@@ -1,6 +1,6 @@
 """What a filter asks and does, in words. Pure."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 
 from relate_api.page.shown import file_size, mailbox_label, one_line
 from relate_mailstore.filter_types import Actions, Conditions, FilterRule, Label, LabelId
@@ -24,6 +24,22 @@ def obstacle(rule: FilterRule, labels: Collection[Label], mailboxes: Collection[
     if actions.mailbox and not actions.delete and actions.mailbox not in mailboxes:
         return "This filter does nothing, because there is no mailbox with this name."
     return ""
+
+
+def sentence_of_trial(rule: FilterRule, labels: Collection[Label], examined: int, matching: int) -> str:
+    """What a filter would do with mail like that which it was tried on."""
+    if not examined:
+        return "There is no mail yet to try it on."
+    if not matching:
+        return (
+            "The only message does not match." if examined == 1 else f"None of the newest {examined} messages matches."
+        )
+    verb = "matches" if matching == 1 else "match"
+    found = "The only message matches." if examined == 1 else f"{matching} of the newest {examined} messages {verb}."
+    done = actions_in_words(rule.actions, labels)
+    if not rule.is_enabled:
+        return f"{found} The filter is off: if it were on, it would {done}, whenever such mail arrives."
+    return f"{found} Whenever such mail arrives, the filter would {done}."
 
 
 def _conditions(conditions: Conditions) -> Iterator[str]:
@@ -64,17 +80,3 @@ def _quoted(text: str) -> str:
 def _listed(parts: Iterator[str]) -> str:
     *first, last = [*parts] or [""]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def sentence_of_trial(rule: FilterRule, labels: Sequence[Label], examined: int, matching: int) -> str:
-    """What a filter would do with mail like that which it was tried on."""
-    if not examined:
-        return "There is no mail yet to try it on."
-    if not matching:
-        return f"None of the newest {examined} messages matches."
-    verb = "matches" if matching == 1 else "match"
-    found = f"{matching} of the newest {examined} messages {verb}."
-    done = actions_in_words(rule.actions, labels)
-    if not rule.is_enabled:
-        return f"{found} The filter is off: if it were on, it would {done}, whenever such mail arrives."
-    return f"{found} Whenever such mail arrives, the filter would {done}."
