@@ -1,4 +1,7 @@
-"""The class of the page's routes: errors become pages, and a visitor without a session is led to the sign-in."""
+"""The class of the page's routes: errors become pages, and a visitor without a session is led to the sign-in.
+
+`join` makes one router of the modules of a folder.
+"""
 
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
@@ -6,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import structlog
-from fastapi import HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
@@ -27,6 +30,11 @@ _SENTENCES = {
 }
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def join(*modules: Any) -> APIRouter:
+    """One router with the routes of modules, which FastAPI would analyse again at each level of `include_router`."""
+    return APIRouter(routes=[route for module in modules for route in module.router.routes])
 
 
 class PageRoute(APIRoute):

@@ -1,7 +1,6 @@
 """The settings of a person: filters, labels, keys, and what mail programs and phones need."""
 
-from fastapi import APIRouter
-
+from relate_api.page.routes import join
 from relate_api.page.views.settings import (
     devices,
     filter_form,
@@ -13,6 +12,4 @@ from relate_api.page.views.settings import (
 
 __all__ = ["router"]
 
-router = APIRouter()
-for view in (opening, filter_list, filter_form, labels, devices, keys):
-    router.include_router(view.router)
+router = join(opening, filter_list, filter_form, labels, devices, keys)
