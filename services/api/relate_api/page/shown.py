@@ -43,7 +43,12 @@ def person(address: Any) -> str:
 
 def plain_text(text: str) -> Markup:
     """A plain text with its line breaks, in which addresses of the web are links."""
-    return Markup("").join(_linked("".join(each for each in text if each in "\n\t" or _is_printable(each))))
+    return Markup("").join(_linked(printable(text)))
+
+
+def printable(text: str) -> str:
+    """A text with its line breaks, without what reverses or hides other text."""
+    return "".join(each for each in text if each in "\n\t" or _is_printable(each))
 
 
 def file_size(octets: int) -> str:

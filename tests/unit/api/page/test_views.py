@@ -147,7 +147,8 @@ async def test_names_subjects_and_texts_stay_text(
 ) -> None:
     message_id = await deliver(world, alice, hostile_message(text))
     paths = ("/", f"/messages/{message_id}", f"/threads/{message_id}", f"/messages/{message_id}/journey")
-    for path in (*paths, f"/?q={SCRIPT}"):
+    forms = [f"/compose?{kind}={message_id}" for kind in ("reply", "reply-all", "forward")]
+    for path in (*paths, *forms, f"/?q={SCRIPT}"):
         page = (await visitor.get(path)).text
         assert f"<script>{SCRIPT}" not in page
         assert "<img src=x" not in page

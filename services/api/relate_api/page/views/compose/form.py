@@ -20,6 +20,7 @@ from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.mailboxes.schemas import MailboxDetails
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
+from relate_api.page.shown import one_line
 from relate_api.page.views.compose.letter import Errors, Letter, written_addresses
 from relate_api.page.views.compose.quoting import quote, readable_text
 from relate_api.page.visitors import READING, Visitor, WritingVisitor
@@ -132,7 +133,7 @@ async def _reply(principal: Principal, services: Services, email_id: UUID, *, to
         sender=answered.addressed() or "",
         to=written_addresses((each.name, each.address) for each in to),
         cc=written_addresses((each.name, each.address) for each in cc),
-        subject=reply_subject(answered.index.subject),
+        subject=one_line(reply_subject(answered.index.subject)),
         text=await asyncio.to_thread(quote, message),
         reply=email_id,
     )
@@ -140,7 +141,7 @@ async def _reply(principal: Principal, services: Services, email_id: UUID, *, to
 
 async def _forward(principal: Principal, services: Services, email_id: UUID) -> Letter:
     answered = await find_answered(services, principal, MessageId(email_id))
-    subject = forward_subject(answered.index.subject)
+    subject = one_line(forward_subject(answered.index.subject))
     return Letter(sender=answered.addressed() or "", subject=subject, forward=email_id)
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from relate_api.emails.schemas import EmailDetail
-from relate_api.page.shown import one_line
+from relate_api.page.shown import one_line, printable
 from relate_mime.html import html_text
 
 MAX_QUOTED_CHARACTERS = 64 * 1024
@@ -35,7 +35,7 @@ def text_of_html(html: str) -> str:
 def quote(message: EmailDetail) -> str:
     """The text below an empty line, each line behind `> ` (RFC 3676 §4.5), with a line that names author and time."""
     text = readable_text(message, MAX_HTML_CHARACTERS)
-    lines = text[:MAX_QUOTED_CHARACTERS].strip().splitlines()
+    lines = printable(text[:MAX_QUOTED_CHARACTERS]).strip().splitlines()
     if len(text) > MAX_QUOTED_CHARACTERS:
         lines.append("[…]")
     quoted = [f">{line}" if line.startswith(">") else f"> {line}".rstrip() for line in lines]
