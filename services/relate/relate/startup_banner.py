@@ -13,6 +13,7 @@ from rich.text import Text
 from relate.demo import account
 from relate.settings import Settings
 
+LOCAL_HOSTS = frozenset({"127.0.0.1", "0.0.0.0", "::"})  # noqa: S104 - with them the API listens on 127.0.0.1
 console = Console(stderr=True)
 
 
@@ -22,7 +23,10 @@ def print_startup_banner(settings: Settings, services: Collection[str], database
     for name, host, port, security in _rows(settings, services):
         table.add_row(name, host, str(port), security)
     console.print(Panel(table, title="Relate Mail is ready", expand=False))
-    console.print(Text(f"Mail is kept in {database}."), login, sep="\n", soft_wrap=True)
+    lines = [Text(f"Mail is kept in {database}."), login]
+    if "api" in services:
+        lines.append(Text.assemble("See the mail on ", (_page_url(settings), "bold"), ", with the same key."))
+    console.print(*lines, sep="\n", soft_wrap=True)
 
 
 def new_demo_login(key: str) -> Text:
@@ -64,6 +68,15 @@ def _rows(settings: Settings, services: Collection[str]) -> list[tuple[str, str,
         ],
         "pop3": [("POP3", pop3.host, pop3.port, "STLS"), ("POP3", pop3.host, pop3.secure_port, "TLS")],
         "imap": [("IMAP", imap.host, imap.port, "STARTTLS"), ("IMAP", imap.host, imap.secure_port, "TLS")],
-        "api": [("REST API", api.host, api.port, "http"), ("REST API", api.host, api.secure_port, "https")],
+        "api": [("Page, REST API", api.host, api.port, "http"), ("Page, REST API", api.host, api.secure_port, "https")],
     }
     return [row for service in rows if service in services for row in rows[service]]
+
+
+def _page_url(settings: Settings) -> str:
+    """The page; by https where it takes no key without TLS, because the API does not listen on loopback."""
+    api = settings.api
+    if api.host in LOCAL_HOSTS:
+        return f"http://127.0.0.1:{api.port}"
+    host = f"[{api.host}]" if ":" in api.host else api.host
+    return f"https://{host}:{api.secure_port}"

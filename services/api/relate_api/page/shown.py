@@ -23,6 +23,7 @@ MAX_LINKS = 500
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 _URL = re.compile(r"https?://[^\s<>\"'`]++")
+_WORD_START = re.compile(r"(?<=[a-z])([A-Z])")
 _TRAILING = ".,;:!?)]}"
 _SIZES = ("B", "kB", "MB", "GB")
 _STEP_OCTETS = 1000
@@ -98,6 +99,11 @@ def label_query(label: Label) -> str:
     return f"label:{label.keyword}"
 
 
+def property_words(name: str) -> str:
+    """The name of a property as words: `next attempt` of next_attempt, `authenticated as` of authenticatedAs."""
+    return one_line(_WORD_START.sub(r" \1", name).replace("_", " ").lower())
+
+
 FILTERS: Mapping[str, Callable[..., object]] = {
     "one_line": one_line,
     "person": person,
@@ -105,6 +111,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "file_size": file_size,
     "moment": moment,
     "mailbox_label": mailbox_label,
+    "property_words": property_words,
     "chips": chips,
     "label_query": label_query,
 }

@@ -23,7 +23,7 @@ WORDS = {
     "held": "Held",
     "released": "Released",
     "cancelled": "Cancelled",
-    "appended": "Stored by a mail program",
+    "appended": "Stored in a mailbox",
     "read": "Read",
     "moved": "Moved",
     "deleted": "Deleted",

@@ -10,7 +10,7 @@ from relate_mailstore.types import AccountId, Delivery, Destination
 
 ADDRESS = "demo@example.test"
 POSTMASTER = "postmaster@localhost"  # of the default server name (RFC 5321 §4.5.1)
-SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP, Scope.API_READ, Scope.API_WRITE)
+SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP, Scope.APP)
 
 WELCOME = b"""\
 From: Relate Mail <postmaster@example.test>

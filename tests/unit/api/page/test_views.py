@@ -8,7 +8,16 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from relate_api.page.shown import MAX_LINE_CHARACTERS, MAX_LINKS, file_size, mailbox_label, moment, one_line, plain_text
+from relate_api.page.shown import (
+    MAX_LINE_CHARACTERS,
+    MAX_LINKS,
+    file_size,
+    mailbox_label,
+    moment,
+    one_line,
+    plain_text,
+    property_words,
+)
 from relate_api.page.views.mail import changes
 from relate_mailstore.types import AccountId, Flag, MessageId
 from tests.support.factories import delivery, multipart, simple
@@ -185,6 +194,14 @@ async def test_no_page_has_a_script_or_a_style_of_its_own(
         assert "<style" not in page
         assert " style=" not in page
         assert " onclick=" not in page
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("next_attempt", "next attempt"), ("authenticatedAs", "authenticated as"), ("uid", "uid"), ("X" * 500, "x")],
+)
+def test_a_detail_is_named_in_words(name: str, words: str) -> None:
+    assert property_words(name).startswith(words)
 
 
 async def test_the_first_view_is_small(world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId) -> None:

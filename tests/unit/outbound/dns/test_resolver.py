@@ -124,7 +124,7 @@ async def test_an_address_has_its_names(address: str) -> None:
         assert (await ask(dns).ptr(ipaddress.ip_address(address))).items == ("mx1.example.test",)
 
 
-async def test_services_and_aliases_are_asked_for_by_themselves() -> None:
+async def test_services_and_aliases_have_questions_of_their_own() -> None:
     zone = """
     _imaps._tcp.example.test SRV 0 1 993 Mail.example.test
     autoconfig.example.test CNAME mail.example.test
