@@ -42,6 +42,7 @@ SCANS = {
     "queue.operators.COUNT",
     "queue.suspensions.COUNT",
     "queue.suspensions._FORGET",
+    "queue.suspensions._WAITING",
     "suppressions._EXPIRED",
     "suppressions._TRIM",
     "schema.migrate._CURRENT",

@@ -64,6 +64,7 @@ QUEUE_OPERATIONS: Mapping[str, Operation] = {
     "settle": Operation(
         "Stores the results of attempts, and the reports about them.", ("recipients", "messages", "lost_leases")
     ),
+    "suspensions": Operation("Lists suspended destinations for which mail waits.", ("limit",)),
     "sts_policies": Operation("Reads the MTA-STS policies of other domains.", ("limit",)),
     "store_sts_policy": Operation("Stores the MTA-STS policy of another domain."),
     "open": Operation("Opens a message to send it.", ("octets",)),
