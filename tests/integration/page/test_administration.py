@@ -94,7 +94,7 @@ async def test_an_operator_sees_which_records_the_dns_lacks(visit: Visit, operat
     page = visit.page
     await sign_in(page, visit.url, operator)
     await page.goto(f"{visit.url}/admin/domains/{DOMAIN}")
-    await page.get_by_role("button", name="Look the records up").click()
+    await page.get_by_role("button", name="Check the DNS").click()
     await expect(page.get_by_text("records that mail needs are missing or different")).to_be_visible()
     found = page.get_by_role("row").filter(has_text="MX").locator(".state")
     await expect(found).to_have_text("Found")
@@ -128,6 +128,6 @@ async def test_axe_finds_nothing_serious_in_administration(
         await page.get_by_role("heading", level=1).wait_for()
         assert (path, await violations(visit)) == (path, [])
     await page.goto(f"{visit.url}/admin/domains/{DOMAIN}")
-    await page.get_by_role("button", name="Look the records up").click()
+    await page.get_by_role("button", name="Check the DNS").click()
     await page.locator(".state").first.wait_for()
     assert await violations(visit) == []

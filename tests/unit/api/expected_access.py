@@ -10,6 +10,7 @@ from relate_accounts.types import Scope
 from tests.support.push_browser import SOME_BROWSER
 
 READ = frozenset({Scope.API_READ, Scope.APP})
+EDIT = frozenset({Scope.APP})  # or both to read and to write
 WRITE = frozenset({Scope.API_WRITE, Scope.APP})
 OWN_KEYS = frozenset({Scope.APP, Scope.ADMIN})
 ADMIN = frozenset({Scope.ADMIN})
@@ -80,16 +81,16 @@ PAGE: dict[str, Expected] = {
     "POST /compose": Expected(WRITE, {"action": "discard"}, by_session=True, has_files=True),
     "GET /settings": Expected(READ | OWN_KEYS, by_session=True),
     "GET /settings/filters": Expected(READ, by_session=True),
-    "GET /settings/filters/new": Expected(WRITE, by_session=True),
-    "POST /settings/filters/new": Expected(WRITE, {"name": "New"}, by_session=True),
-    "GET /settings/filters/{filter_id}": Expected(WRITE, by_session=True),
-    "POST /settings/filters/{filter_id}": Expected(WRITE, {"name": "Other"}, by_session=True),
-    "POST /settings/filters/{filter_id}/actions": Expected(WRITE, {"action": "disable"}, by_session=True),
+    "GET /settings/filters/new": Expected(EDIT, by_session=True),
+    "POST /settings/filters/new": Expected(EDIT, {"name": "New"}, by_session=True),
+    "GET /settings/filters/{filter_id}": Expected(EDIT, by_session=True),
+    "POST /settings/filters/{filter_id}": Expected(EDIT, {"name": "Other"}, by_session=True),
+    "POST /settings/filters/{filter_id}/actions": Expected(EDIT, {"action": "disable"}, by_session=True),
     "GET /settings/labels": Expected(READ, by_session=True),
-    "POST /settings/labels": Expected(WRITE, {"name": "New"}, by_session=True),
-    "GET /settings/labels/{label_id}": Expected(WRITE, by_session=True),
-    "POST /settings/labels/{label_id}": Expected(WRITE, {"name": "Other"}, by_session=True),
-    "POST /settings/labels/{label_id}/delete": Expected(WRITE, by_session=True),
+    "POST /settings/labels": Expected(EDIT, {"name": "New"}, by_session=True),
+    "GET /settings/labels/{label_id}": Expected(EDIT, by_session=True),
+    "POST /settings/labels/{label_id}": Expected(EDIT, {"name": "Other"}, by_session=True),
+    "POST /settings/labels/{label_id}/delete": Expected(EDIT, by_session=True),
     "GET /settings/devices": Expected(OWN_KEYS, by_session=True),
     "POST /settings/devices": Expected(OWN_KEYS, {"name": "Phone"}, by_session=True),
     "GET /settings/keys": Expected(OWN_KEYS, by_session=True),

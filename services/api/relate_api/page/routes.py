@@ -70,7 +70,8 @@ def lead_to_sign_in(request: Request) -> Response:
     back = f"?next={quote(path, safe='')}" if request.method == "GET" and path != "/" else ""
     if "hx-request" in request.headers:  # htmx would show the sign-in as the content that it has requested
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": SIGN_IN})
-    return RedirectResponse(SIGN_IN + back, HTTPStatus.SEE_OTHER)
+    ended = "?ended=true" if request.method == "POST" else ""
+    return RedirectResponse(SIGN_IN + (back or ended), HTTPStatus.SEE_OTHER)
 
 
 def own_path(target: str) -> str:

@@ -86,11 +86,14 @@ class Chip(NamedTuple):
 
 
 def chips(keywords: Iterable[str], labels: Iterable[Label]) -> Iterator[Chip]:
-    """The labels of a message, of those of its account."""
+    """The labels of a message, of those of its account; keywords with a meaning of their own are none."""
     known = {key_of(label.keyword): label for label in labels}
     for keyword in keywords:
         label = known.get(key_of(keyword))
-        style = label.style if label is not None and label.is_stored else LabelStyle(keyword, "")
+        is_stored = label is not None and label.is_stored
+        if keyword.startswith("$") and not is_stored:  # an attribute such as $Forwarded, not a label (RFC 5788)
+            continue
+        style = label.style if label is not None and is_stored else LabelStyle(keyword, "")
         yield Chip(one_line(style.name), style.color, None if label is None else label.id)
 
 

@@ -36,6 +36,10 @@ TONES = {
 """How a step or an end state is marked; all others are neutral."""
 
 
+WAITS = frozenset({"queued", "deferred", "released"})
+"""The events after which a recipient waits; the last of them tells whether it was attempted before."""
+
+
 class Look(NamedTuple):
     """What the macros need. `jaeger_url` has no final slash; it is empty without Jaeger."""
 
@@ -44,6 +48,7 @@ class Look(NamedTuple):
     tones: Mapping[str, str] = TONES
     hidden: Collection[str] = HIDDEN_DETAILS
     next_attempt: str = NEXT_ATTEMPT
+    waits: Collection[str] = WAITS
 
 
 def look_of(page: Page) -> Look:

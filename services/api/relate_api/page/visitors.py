@@ -71,10 +71,13 @@ class RequireSession(ScopeRequirement):
         if request.method not in _SAFE_METHODS:
             await self._check_form(request, session.csrf)
         limit_rate(request, session.granted)
-        if self.scopes.isdisjoint(session.scopes):
+        if not self._allows(session.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the session lacks the scope {' or '.join(sorted(self.scopes))}")
         principal = Principal(session.user, session.scopes, session.key_expires, session.granted)
         return Visitor(principal, session.csrf)
+
+    def _allows(self, scopes: frozenset[Scope]) -> bool:
+        return not self.scopes.isdisjoint(scopes)
 
     def _is_use(self, request: Request) -> bool:
         return REFRESH_FIELD not in request.headers
@@ -90,6 +93,16 @@ class RequireUploadingSession(RequireSession):
         check_site(request)
 
 
+class RequireEditingSession(RequireSession):
+    """Requires a session that may read and write, for forms that show what is changed: `app`, or both other scopes."""
+
+    def __init__(self) -> None:
+        super().__init__(Scope.APP)
+
+    def _allows(self, scopes: frozenset[Scope]) -> bool:
+        return super()._allows(scopes) or scopes >= {Scope.API_READ, Scope.API_WRITE}
+
+
 class RequireLiveSession(RequireSession):
     """The same for a request that the page repeats by itself."""
 
@@ -100,6 +113,7 @@ class RequireLiveSession(RequireSession):
 ReadingVisitor = Annotated[Visitor, Depends(RequireSession(*READING))]
 WritingVisitor = Annotated[Visitor, Depends(RequireSession(*WRITING))]
 UploadingVisitor = Annotated[Visitor, Depends(RequireUploadingSession(*WRITING))]
+EditingVisitor = Annotated[Visitor, Depends(RequireEditingSession())]
 ListeningVisitor = Annotated[Visitor, Depends(RequireLiveSession(*READING))]
 KeyOwningVisitor = Annotated[Visitor, Depends(RequireSession(*KEY_OWNING))]
 AdministratingVisitor = Annotated[Visitor, Depends(RequireSession(Scope.ADMIN))]

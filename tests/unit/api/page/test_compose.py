@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from relate_accounts.types import Granted, Scope, UserId
 from relate_api.compose import pending
+from relate_api.page.views.compose.letter import MAX_TYPED_CHARACTERS
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.event_types import EventName, EventQuery
 from relate_mailstore.queue_types import SendingLimit
@@ -507,3 +508,46 @@ async def test_addresses_and_subject_of_a_link_are_in_the_form(visitor: httpx.As
     values = await write(visitor, "/compose?to=bob@example.net&subject=Hi")
     assert (values["to"], values["subject"]) == ("bob@example.net", "Hi")
     assert form_secret(await visitor.get("/compose")) == values["csrf"]
+
+
+async def test_each_refused_address_is_told_once_beside_its_field_and_not_all_of_many(
+    visitor: httpx.AsyncClient,
+) -> None:
+    names = {name: [f"{name}{number}@example.org" for number in range(30)] for name in ("to", "bcc")}
+    typed = {name: ", ".join(addresses) for name, addresses in names.items()}
+    response = await send_form(visitor, {**await write(visitor), **typed})
+    assert response.status_code == 422
+    for name, addresses in names.items():
+        found = re.search(rf'id="{name}-error">([^<]*)<', response.text)
+        assert found is not None
+        assert [each in found[1] for each in addresses] == [True] * 20 + [False] * 10
+        assert "So are 10 more." in found[1]
+
+
+async def test_fields_that_are_too_long_to_be_shown_again_are_refused_with_a_page(visitor: httpx.AsyncClient) -> None:
+    response = await send_form(visitor, {**await write(visitor), "text": "x" * (MAX_TYPED_CHARACTERS + 1)})
+    assert response.status_code == 413
+    assert "attach the text as a file" in response.text
+    assert len(response.text) < 10_000
+
+
+async def test_a_draft_that_is_too_long_for_the_form_is_not_cut(
+    world: MemoryBackend, alice: AccountId, visitor: httpx.AsyncClient
+) -> None:
+    raw = b"Subject: Long\r\n\r\n" + b"a line of text\r\n" * 80_000
+    await world.store.provision(alice)
+    appended = await world.store.append(alice, "Drafts", [NewMessage(raw, Flag.DRAFT)])
+    entry = (await world.store.snapshot(alice, "Drafts")).entries.find(appended.uids[0])
+    assert entry is not None
+    response = await visitor.get(f"/compose?draft={entry.message_id}")
+    assert response.status_code == 422
+    assert "too long for this page" in response.text
+
+
+async def test_a_catch_all_is_no_address_to_write_from(
+    world: MemoryBackend, alice: AccountId, visitor: httpx.AsyncClient
+) -> None:
+    await world.accounts.add_alias(UserId(alice), "*@catch.example")
+    assert "*@catch.example" not in (await visitor.get("/compose")).text
+    response = await send_form(visitor, {**await write(visitor, **HELLO), "sender": "*@catch.example"})
+    assert response.status_code == 422

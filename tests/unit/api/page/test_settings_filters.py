@@ -15,7 +15,7 @@ from relate_mailstore.filter_types import Actions, Conditions, Filter, FilterRul
 from relate_mailstore.types import AccountId
 from tests.support.factories import delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.page.browsing import sign_in
+from tests.unit.api.page.browsing import form_secret, sign_in
 from tests.unit.api.page.settings import plain, submit
 
 FILTERS, NEW = "/settings/filters", "/settings/filters/new"
@@ -72,7 +72,7 @@ async def test_a_new_filter_acts_after_the_others(
     world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
 ) -> None:
     await add(world, alice, "first", priority=900)
-    await submit(visitor, NEW, name="second", is_enabled="true")
+    await submit(visitor, NEW, name="second", is_enabled="true", mark_read="true")
     assert await names(world, alice) == ["first", "second"]
 
 
@@ -101,6 +101,7 @@ async def test_the_form_of_a_filter_shows_it_and_saving_it_changes_nothing(
     ("fields", "sentence"),
     [
         ({"name": ""}, "A filter needs a name"),
+        ({"name": "idle"}, "Choose what the filter does."),
         ({"name": "x" * 201}, "A filter needs a name of at most 200 characters."),
         ({"subject": "x" * 201}, "A text has at most 200 characters"),
         ({"body": "two\nlines"}, "in one line"),
@@ -128,7 +129,7 @@ async def test_beyond_the_limit_a_filter_is_refused_with_a_sentence(
 ) -> None:
     for number in range(MAX_FILTERS):
         await add(world, alice, str(number))
-    response = await submit(visitor, NEW, name="one more")
+    response = await submit(visitor, NEW, name="one more", mark_read="true")
     assert response.status_code == 422
     assert f"{MAX_FILTERS} filters exist: delete one first." in plain(response)
 
@@ -256,3 +257,15 @@ def test_conditions_and_actions_are_said_in_words() -> None:
     assert actions_in_words(Actions(), ()) == "do nothing"
     assert actions_in_words(Actions(mailbox="INBOX", delete=True), ()) == "put it into the trash"
     assert actions_in_words(Actions(mailbox="INBOX"), ()) == "move it to “Inbox”"
+
+
+async def test_who_may_not_read_mail_tries_no_filter(
+    world: MemoryBackend, stranger: httpx.AsyncClient, alice: AccountId
+) -> None:
+    await world.store.deliver(delivery(alice))
+    key = await world.accounts.create_key(UserId(alice), "writer", [Scope.ADMIN, Scope.API_WRITE])
+    await sign_in(stranger, key.secret)
+    assert (await stranger.get(NEW)).status_code == 403
+    secret = form_secret(await stranger.get("/admin"))
+    response = await stranger.post(NEW, data={"csrf": secret, "do": "try", "name": "all"})
+    assert response.status_code == 403

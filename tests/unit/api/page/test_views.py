@@ -19,7 +19,7 @@ from relate_api.page.shown import (
     property_words,
 )
 from relate_api.page.views.mail import changes
-from relate_mailstore.types import AccountId, Flag, MessageId
+from relate_mailstore.types import AccountId, Flag, FlagChange, MessageId
 from tests.support.factories import delivery, multipart, simple
 from tests.support.hostile_html import HOSTILE_TEXTS, SCRIPT
 from tests.support.memory_backend import MemoryBackend
@@ -325,3 +325,36 @@ async def test_the_stream_of_changes_ends_after_a_while(
     response = await visitor.get("/events")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/event-stream")
+
+
+@pytest.mark.parametrize(("action", "place"), [("delete", "Trash"), ("move", "Archive")])
+async def test_of_a_message_to_oneself_the_copy_in_sent_stays(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId, action: str, place: str
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    await copy_to_sent(world, alice, message_id)
+    await act(visitor, action, message_id, mailbox="Archive", within="INBOX")
+    assert await places(world, alice, message_id) == sorted([place, "Sent"])
+    await act(visitor, "delete", message_id, within=place)
+    assert "Sent" in await places(world, alice, message_id)
+
+
+async def test_opening_a_message_to_oneself_lets_the_browser_mark_the_copy_that_is_unread(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    await copy_to_sent(world, alice, message_id)
+    assert "Mark as read" in (await visitor.get(f"/messages/{message_id}")).text
+    await act(visitor, "read", message_id)
+    assert "Mark as unread" in (await visitor.get(f"/messages/{message_id}")).text
+    assert "1 message, 1 unread" not in " ".join((await visitor.get("/")).text.split())
+
+
+async def copy_to_sent(world: MemoryBackend, account_id: AccountId, message_id: MessageId) -> None:
+    """As sending to oneself does: the copy in Sent is read, that in the INBOX is not."""
+    snapshot = await world.store.snapshot(account_id, "INBOX")
+    (uid,) = snapshot.entries.uids_of([message_id])[message_id]
+    await world.store.copy(account_id, snapshot.mailbox.id, [uid], "Sent")
+    sent = await world.store.snapshot(account_id, "Sent")
+    (copy,) = sent.entries.uids_of([message_id])[message_id]
+    await world.store.set_flags(account_id, sent.mailbox.id, {copy}, FlagChange(add=Flag.SEEN))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query
 
-from relate_accounts.addresses import canonical_address
+from relate_accounts.addresses import canonical_address, domain_of
 from relate_api.access.dependencies import Administrator, InjectedServices
 from relate_api.admin.schemas import PathAddress
 from relate_api.admin.suppressions.schemas import (
@@ -37,6 +37,8 @@ async def add_suppression(
 ) -> SuppressionDetails:
     """Send nothing to an address from now on, mail that waits in the queue included. Replaces an earlier entry."""
     address = suppressible_address(request.address)
+    if await services.submission.directory.is_local(domain_of(address)):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "the address is of this server: disable its user instead")
     entry = Suppression(address, SuppressionSource.OPERATOR, time.time(), text=request.reason)
     await services.suppressions.add(entry)
     return SuppressionDetails.of(entry)

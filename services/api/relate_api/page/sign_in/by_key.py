@@ -16,6 +16,7 @@ from relate_api.page.sessions.csrf import check_form
 from relate_api.page.sign_in.form import ADMITTED, PLAINTEXT, begin_session, show_form
 
 PATHS = ("/sign-in",)
+ENDED = "You were signed out, and nothing was sent or changed. Go back to find what you have typed."
 MAX_KEY_CHARACTERS = 200
 MAX_TARGET_CHARACTERS = 2_000
 
@@ -27,11 +28,13 @@ router = APIRouter(route_class=PageRoute)
 
 @router.get("/sign-in")
 async def show_sign_in(
-    request: Request, services: InjectedServices, page: InjectedPage, target: Target = "/"
+    request: Request, services: InjectedServices, page: InjectedPage, target: Target = "/", *, ended: bool = False
 ) -> Response:
-    """Show the form."""
+    """Show the form; `ended` tells that a form was sent without a session."""
     client: RequestClient = request.state.client
-    error = "" if services.allows_plaintext(client) else PLAINTEXT
+    error = ENDED if ended else ""
+    if not services.allows_plaintext(client):
+        error = PLAINTEXT
     return show_form(request, page, error=error, target=own_path(target))
 
 

@@ -56,6 +56,7 @@ async def show_overview(
         visitor,
         queue=await _count_queue(services),
         suspensions=[(each, to_time(each.next_probe)) for each in await _suspensions(services)],
+        relays=services.installation.relays,
         domains=domains,
         lacking=_lacking(domains, look_ups),
         unknown=sum(look_ups.newest(domain.name) is None for domain in domains),

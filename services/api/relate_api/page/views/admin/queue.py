@@ -30,6 +30,14 @@ TONES = {
     QueueState.FAILED: "bad",
     QueueState.CANCELLED: "bad",
 }
+WORDS = {
+    QueueState.QUEUED: "queued",
+    QueueState.LEASED: "being sent",
+    QueueState.HELD: "held",
+    QueueState.DELIVERED: "delivered",
+    QueueState.FAILED: "failed",
+    QueueState.CANCELLED: "dropped",
+}
 
 
 class Action(StrEnum):
@@ -82,6 +90,8 @@ async def show_queue(  # noqa: PLR0917
         kept={name: value for name, value in typed.items() if value},
         states=list(QueueState),
         tones=TONES,
+        words=WORDS,
+        relays=services.installation.relays,
         is_first=not cursor,
         look=look_of(page),
     )
@@ -99,8 +109,7 @@ async def change_queue(
     back: Annotated[str, Form(max_length=MAX_TYPED_CHARACTERS)] = PATH,
 ) -> Response:
     """Change the marked recipients; before they are dropped, show them once more. Then lead back."""
-    if action is Action.DROP and not confirmed:
-        marked = await _find(services, ids)
+    if action is Action.DROP and not confirmed and (marked := await _find(services, ids)):
         return render(request, "admin/queue_drop.html", visitor, marked=marked, back=own_path(back))
     change, done = _CHANGES[action]
     changed = 0

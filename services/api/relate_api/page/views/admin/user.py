@@ -151,7 +151,7 @@ async def show_user_page(  # noqa: PLR0917
         "address": "",
         "key_name": "",
         "days": "",
-        "scopes": ["imap", "smtp"],
+        "scopes": ["app", "imap", "smtp"],
     }
     return show(
         request,

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
+from relate_accounts.addresses import is_catch_all
 from relate_accounts.errors import AccountsUnavailable
 from relate_api.access.dependencies import InjectedServices, Principal, Services
 from relate_api.compose.answers import find_answered, forward_subject, reply_subject
@@ -21,7 +22,7 @@ from relate_api.mailboxes.schemas import MailboxDetails
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.shown import one_line
-from relate_api.page.views.compose.letter import Errors, Letter, written_addresses
+from relate_api.page.views.compose.letter import MAX_TYPED_CHARACTERS, Errors, Letter, written_addresses
 from relate_api.page.views.compose.quoting import quote, readable_text
 from relate_api.page.visitors import READING, Visitor, WritingVisitor
 from relate_mailstore.errors import MessageNotFound, StoreUnavailable
@@ -77,8 +78,9 @@ async def show_form(
     *,
     errors: Errors | None = None,
     hint: str = "",
+    saving: bool = False,
 ) -> Response:
-    """The form, with what is wrong, and a hint at its files. It is shown although the store is unavailable."""
+    """The form, with what is wrong, and a hint at its files; also while the store is unavailable."""
     try:
         around = await _read_around(visitor, services, letter)
     except (AccountsUnavailable, StoreUnavailable):
@@ -90,6 +92,7 @@ async def show_form(
         letter=letter,
         errors=errors or {},
         hint=hint,
+        saving=saving,
         max_octets=services.submission.max_content * FILE_SHARE // 100,
         **around._asdict(),
     )
@@ -109,7 +112,7 @@ class _Around(NamedTuple):
 
 async def _read_around(visitor: Visitor, services: Services, letter: Letter) -> _Around:
     principal = visitor.principal
-    addresses = await services.accounts.addresses(principal.user.id)
+    addresses = await own_addresses(services, principal)
     if not visitor.may_read:
         return _Around(addresses)
     draft = await _index(principal, services, letter.draft)
@@ -122,6 +125,11 @@ async def _read_around(visitor: Visitor, services: Services, letter: Letter) -> 
         await _index(principal, services, letter.reply),
         await _index(principal, services, letter.forward),
     )
+
+
+async def own_addresses(services: Services, principal: Principal) -> Sequence[str]:
+    """The addresses that the user writes from: all but catch-alls, which are no mailbox."""
+    return [each for each in await services.accounts.addresses(principal.user.id) if not is_catch_all(each)]
 
 
 async def _reply(principal: Principal, services: Services, email_id: UUID, *, to_all: bool) -> Letter:
@@ -151,7 +159,9 @@ async def _draft(principal: Principal, services: Services, draft: UUID) -> Lette
     listed = await services.store.message(account_id, message_id)
     raw = await services.store.open(account_id, message_id)
     # All of the text, because the next version has but what the form has.
-    message = await read_detail(principal, services, listed, raw, services.submission.max_content)
+    message = await read_detail(principal, services, listed, raw, MAX_TYPED_CHARACTERS)
+    if message.is_truncated:
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "This draft is too long for this page: edit it elsewhere.")
     index = listed.message.index
     return Letter(
         sender=index.sender.address,

@@ -17,7 +17,6 @@ from relate_api.compose.schemas import (
     MAX_FIELD_ADDRESSES,
     MAX_NAME_CHARACTERS,
     MAX_SUBJECT_CHARACTERS,
-    MAX_TEXT_CHARACTERS,
     Correspondent,
     NewAttachment,
     NewEmail,
@@ -30,6 +29,8 @@ from relate_mime.addresses import LIST_LIMIT_OCTETS
 from relate_submission.paths import is_address
 
 ADDRESS_FIELDS = ("to", "cc", "bcc")
+MAX_TYPED_CHARACTERS = 1024 * 1024
+"""Of all fields together, because a form that is refused is shown again: in HTML it may be twenty times as large."""
 
 _KEY_OCTETS = 16
 _SHOWN_ADDRESSES = 3
@@ -82,6 +83,11 @@ class Letter:
         """What was typed."""
         return self.sender, self.to, self.cc, self.bcc, self.subject, self.text
 
+    @property
+    def is_too_long(self) -> bool:
+        """Whether it is too long to be shown again."""
+        return sum(map(len, self.texts)) > MAX_TYPED_CHARACTERS
+
     def fingerprint(self, files: Iterable[FormFile]) -> str:
         """A hash of what is sent."""
         digest = hashlib.sha256()
@@ -104,8 +110,6 @@ def read_letter(letter: Letter, files: Sequence[FormFile], own: Sequence[str], n
     subject = visible_line(letter.subject).strip()
     if len(subject) > MAX_SUBJECT_CHARACTERS:
         errors["subject"] = f"A subject has at most {MAX_SUBJECT_CHARACTERS} characters."
-    if len(letter.text) > MAX_TEXT_CHARACTERS:
-        errors["text"] = f"A text has at most {MAX_TEXT_CHARACTERS:,} characters."
     if letter.sender and letter.sender not in own:
         errors["sender"] = "This is not one of your verified addresses."
     elif letter.sender:
@@ -114,19 +118,19 @@ def read_letter(letter: Letter, files: Sequence[FormFile], own: Sequence[str], n
         fields |= {"replyToEmailId": letter.reply, "forwardEmailId": letter.forward}
     fields |= {
         "subject": subject[:MAX_SUBJECT_CHARACTERS],
-        "textBody": letter.text[:MAX_TEXT_CHARACTERS],
+        "textBody": letter.text,
         "attachments": tuple(map(_attachment, files)),
     }
     return NewEmail.model_validate(fields), errors
 
 
-def field_of(letter: Letter, address: str) -> str:
-    """The field that has an address."""
+def fields_by_address(letter: Letter) -> dict[str, str]:
+    """The field of each address that is named, by the address in small letters; the first one of several."""
+    found: dict[str, str] = {}
     for name in ADDRESS_FIELDS:
-        listed = read_address_list(getattr(letter, name).encode(errors="replace")).addresses
-        if address.casefold() in {each.address.casefold() for each in listed}:
-            return name
-    return ADDRESS_FIELDS[0]
+        for each in read_address_list(getattr(letter, name).encode(errors="replace")).addresses:
+            found.setdefault(each.address.casefold(), name)
+    return found
 
 
 def written_addresses(correspondents: Iterable[tuple[str, str]]) -> str:

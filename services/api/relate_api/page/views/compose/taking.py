@@ -1,6 +1,7 @@
 """`POST /compose`: a message is sent, saved as a draft, or discarded. What is refused is shown in the form again."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -24,13 +25,23 @@ from relate_api.compose.uploads import FORM, Upload, received
 from relate_api.compose.writing import write
 from relate_api.http.errors import RecipientsRefused, response_status, status_of
 from relate_api.http.form_data import FormData, FormFile, MalformedForm, parse_form_data
+from relate_api.mailboxes.moving import move_messages
 from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute
 from relate_api.page.sessions.csrf import FIELD, check_secret
-from relate_api.page.views.compose.form import show_form
-from relate_api.page.views.compose.letter import ADDRESS_FIELDS, Errors, Letter, field_of, new_key, read_letter
+from relate_api.page.views.compose.form import own_addresses, show_form
+from relate_api.page.views.compose.letter import (
+    ADDRESS_FIELDS,
+    MAX_TYPED_CHARACTERS,
+    Errors,
+    Letter,
+    fields_by_address,
+    new_key,
+    read_letter,
+)
 from relate_api.page.visitors import UploadingVisitor, Visitor
 from relate_mailstore.errors import MessageNotFound, OverQuota
+from relate_mailstore.mailbox_names import TRASH
 from relate_mailstore.types import MessageId
 
 COMMAND = "POST /compose"
@@ -42,7 +53,10 @@ GONE = (
 SENT_BEFORE = "A message was sent from this form before. Send again, if this text is another message."
 NO_ROOM = "Your mailbox has no room for the draft."
 NO_RECIPIENT = "Name a recipient here, in Cc or in Bcc."
+TOO_LONG = f"The fields have more than {MAX_TYPED_CHARACTERS:,} characters. Go back, and attach the text as a file."
 FILES_KEPT = "The files are kept in a draft."
+MAX_TOLD_ADDRESSES = 20
+"""Refused ones, at each field."""
 FILES_LOST = "Choose the files again: they are not kept."
 
 log = structlog.get_logger(__name__)
@@ -67,6 +81,8 @@ async def take_letter(request: Request, visitor: UploadingVisitor, services: Inj
         form = await _parse(request, upload)
         check_secret(form.text(FIELD), visitor.csrf)
         letter = Letter.of(form)
+        if letter.is_too_long:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LONG)
         caller = Caller(request, Response(), services, visitor.principal, letter.key)
         action = form.text("action")
         if action not in set(Action):
@@ -75,7 +91,7 @@ async def take_letter(request: Request, visitor: UploadingVisitor, services: Inj
             return await _discard(caller, letter)
         files = [file for file in form.files if file.name or file.content]  # a field without files has an empty one
         del form
-        return await _Taking(caller, visitor, letter, files).take(Action(action))
+        return await _Taking(caller, visitor, letter, files, Action(action)).take()
 
 
 @dataclass(slots=True)
@@ -86,23 +102,27 @@ class _Taking:
     visitor: Visitor
     letter: Letter
     files: Sequence[FormFile]
+    action: Action
 
-    async def take(self, action: Action) -> Response:
+    async def take(self) -> Response:
         """Do it, or show the form again."""
-        own = await self.caller.services.accounts.addresses(self.caller.principal.user.id)
+        own = await own_addresses(self.caller.services, self.caller.principal)
         read = partial(read_letter, self.letter, self.files, own, self.caller.principal.user.display_name)
         email, errors = await self.caller.offload(self._octets, read)
-        if action is Action.SEND and not (email.to or email.cc or email.bcc):
+        if self.action is Action.SEND and not (email.to or email.cc or email.bcc):
             errors.setdefault(ADDRESS_FIELDS[0], NO_RECIPIENT)
         if errors:
             return await self._show(email, errors, HTTPStatus.UNPROCESSABLE_ENTITY)
         try:
-            return await (self._send(email) if action is Action.SEND else self._save(email))
+            return await (self._send(email) if self.action is Action.SEND else self._save(email))
         except Exception as error:
-            found = _errors_of(error, self.letter, has_files=bool(self.files))
+            fields = {}
+            if isinstance(error, RecipientsRefused):
+                fields = await self.caller.offload(self._octets, partial(fields_by_address, self.letter))
+            found = _errors_of(error, self.letter, fields, has_files=bool(self.files))
             if found is None:
                 raise
-            if action is Action.SEND:
+            if self.action is Action.SEND:
                 tell_refused(self.caller.request, self.caller.principal.user, COMMAND, error)
             if isinstance(error, MessageNotFound):
                 self.letter = replace(self.letter, reply=None, forward=None, draft=None)
@@ -155,7 +175,9 @@ class _Taking:
             errors["files"] = " ".join(filter(None, (errors.get("files"), FILES_LOST)))
         hint = FILES_KEPT if kept is not None else ""
         request, services = self.caller.request, self.caller.services
-        response = await show_form(request, self.visitor, services, self.letter, errors=errors, hint=hint)
+        response = await show_form(
+            request, self.visitor, services, self.letter, errors=errors, hint=hint, saving=self.action is Action.SAVE
+        )
         response.status_code = status
         return response
 
@@ -179,13 +201,18 @@ async def _parse(request: Request, upload: Upload) -> FormData:
 
 
 async def _discard(caller: Caller, letter: Letter) -> Response:
-    """Delete the draft, if it was saved."""
+    """Move the draft to the trash, if it was saved; delete it in an account without a trash."""
     if letter.draft is None:
         return RedirectResponse("/", HTTPStatus.SEE_OTHER)
     services, account_id, draft = caller.services, caller.principal.account_id, MessageId(letter.draft)
     with suppress(MessageNotFound):
         await locate_draft(services, account_id, draft)
-        await services.store.delete_message(account_id, draft)
+        mailboxes = await services.store.mailboxes(account_id)
+        trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == TRASH), None)
+        if trash is None:
+            await services.store.delete_message(account_id, draft)
+        else:
+            await move_messages(services.store, account_id, [draft], trash, [each.name for each in mailboxes])
     return lead_to("/", Done.DISCARDED)
 
 
@@ -194,15 +221,14 @@ def _lead_on(sent: SentEmail) -> Response:
     return lead_to("/", Done.HELD if is_held else Done.SENT, sent.id)
 
 
-def _errors_of(error: Exception, letter: Letter, *, has_files: bool) -> Errors | None:
-    """What the form says of an error; None for one that is no refusal."""
+def _errors_of(error: Exception, letter: Letter, fields: Mapping[str, str], *, has_files: bool) -> Errors | None:
+    """What the form says of an error; None for one that is no refusal. `fields` are those of refused addresses."""
     if isinstance(error, RecipientsRefused):
-        errors: Errors = {}
+        sentences = defaultdict(list)
         for each in error.recipients:
-            name = field_of(letter, each.address)
-            errors[name] = f"{errors[name]} " if name in errors else ""
-            errors[name] += f"{each.address}: {each.reason}."
-        return errors
+            name = fields.get(each.address.casefold(), ADDRESS_FIELDS[0])
+            sentences[name].append(f"{each.address}: {each.reason}.")
+        return {name: _some_of(told) for name, told in sentences.items()}
     if isinstance(error, MessageNotFound):
         return {"": GONE}
     if isinstance(error, KeyReused):
@@ -216,3 +242,8 @@ def _errors_of(error: Exception, letter: Letter, *, has_files: bool) -> Errors |
     if status_of(error) is not None:
         return {"": "The server is not available at the moment: nothing was sent or saved. Try again."}
     return None
+
+
+def _some_of(sentences: Sequence[str]) -> str:
+    more = len(sentences) - MAX_TOLD_ADDRESSES
+    return " ".join(sentences[:MAX_TOLD_ADDRESSES]) + (f" So are {more} more." if more > 0 else "")

@@ -44,9 +44,6 @@ _MARKS: dict[Action, tuple[int, int]] = {
 }
 """The flags that an action adds and removes."""
 
-_TOLD = {Action.MOVE: Done.MOVED, Action.DELETE: Done.DELETED}
-"""What the next page tells; marks can be seen."""
-
 router = APIRouter(route_class=PageRoute)
 
 
@@ -59,9 +56,14 @@ async def change_messages(
     ids: Annotated[list[UUID], Form(alias="id", max_length=MAX_BULK_ITEMS)] = [],  # noqa: B006 - FastAPI copies it
     mailbox: Annotated[str, Form(max_length=255)] = "",
     label: Annotated[UUID | None, Form()] = None,
+    within: Annotated[str, Form(max_length=255)] = "",
     back: Annotated[str, Form(max_length=2_000)] = "/",
 ) -> Response:
-    """Mark, label, move or delete messages; those that do not exist are skipped. Then lead back."""
+    """Mark, label, move or delete messages; those that do not exist are skipped. Then lead back.
+
+    Moved and deleted are the messages `within` a mailbox, because one that a person has sent to themselves is in two;
+    without it, those of all mailboxes.
+    """
     store, account_id = services.store, visitor.principal.account_id
     message_ids = {MessageId(email_id) for email_id in ids}
     if message_ids and action in _MARKS:
@@ -69,11 +71,10 @@ async def change_messages(
     elif message_ids and action in {Action.LABEL, Action.UNLABEL}:
         await _label(services, account_id, message_ids, label, adds=action is Action.LABEL)
     elif message_ids and action is Action.MOVE:
-        await _move(store, account_id, message_ids, mailbox)
+        await _move(store, account_id, message_ids, mailbox, within)
+        return lead_to(own_path(back), Done.MOVED)
     elif message_ids:
-        await _delete(store, account_id, message_ids)
-    if message_ids and action in _TOLD:
-        return lead_to(own_path(back), _TOLD[action])
+        return lead_to(own_path(back), await _delete(store, account_id, message_ids, within))
     return RedirectResponse(own_path(back), HTTPStatus.SEE_OTHER)
 
 
@@ -90,27 +91,41 @@ async def _label(
             await services.store.flag_message(account_id, message_id, change)
 
 
-async def _move(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId], name: str) -> None:
+async def _move(
+    store: MailStore, account_id: AccountId, message_ids: Collection[MessageId], name: str, within: str
+) -> None:
     try:
         target = await store.mailbox(account_id, name)
     except MailboxNotFound:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "There is no such mailbox.") from None
-    mailboxes = [mailbox.name for mailbox in await store.mailboxes(account_id)]
-    await move_messages(store, account_id, message_ids, target, mailboxes)
+    sources = [within] if within else [mailbox.name for mailbox in await store.mailboxes(account_id)]
+    await move_messages(store, account_id, message_ids, target, sources)
 
 
-async def _delete(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId]) -> None:
+async def _delete(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId], within: str) -> Done:
     """Move messages to the trash. What only the trash has is deleted, as is all in an account without a trash."""
     mailboxes = await store.mailboxes(account_id)
     trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == TRASH), None)
-    if trash is None:
-        await store.delete_messages(account_id, message_ids)
-        return
-    kept = await _within(store, [mailbox for mailbox in mailboxes if mailbox is not trash], message_ids)
+    sources = [mailbox for mailbox in mailboxes if mailbox.name == within] or mailboxes
+    if trash is None or sources == [trash]:
+        await _expunge(store, sources, message_ids)
+        return Done.DELETED
+    kept = await _within(store, [mailbox for mailbox in sources if mailbox is not trash], message_ids)
     if discarded := await _within(store, [trash], message_ids) - kept:
         await store.delete_messages(account_id, discarded)
     if kept:
-        await move_messages(store, account_id, kept, trash, [mailbox.name for mailbox in mailboxes])
+        await move_messages(store, account_id, kept, trash, [mailbox.name for mailbox in sources])
+    return Done.TRASHED if kept else Done.DELETED
+
+
+async def _expunge(store: MailStore, mailboxes: Collection[Mailbox], message_ids: Collection[MessageId]) -> None:
+    """Delete messages from mailboxes."""
+    for mailbox in mailboxes:
+        with suppress(MailboxNotFound):  # deleted since
+            snapshot = await store.snapshot(mailbox.account_id, mailbox.name)
+            found = snapshot.entries.uids_of(message_ids)
+            if uids := {uid for uids in found.values() for uid in uids}:
+                await store.expunge(mailbox.account_id, snapshot.mailbox.id, uids)
 
 
 async def _within(

@@ -1,7 +1,8 @@
 """`/messages/{id}`: one message; `/messages/{id}/html`: its HTML, for the frame."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -19,8 +20,10 @@ from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.views.mail.ends import ends_of
 from relate_api.page.visitors import ReadingVisitor, Visitor
+from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mailbox_names import DRAFTS, SENT
-from relate_mailstore.types import MessageId
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import INBOX, Flag, ListedMessage, MessageId
 
 INLINE_CHARACTERS = 32 * 1024
 """HTML that is sanitised on the event loop; longer one in a thread."""
@@ -40,8 +43,9 @@ async def show_message(
     *,
     images: Images = False,
     text: AsText = False,
+    mailbox: Annotated[str, Query(max_length=255)] = "",
 ) -> Response:
-    """Show a message. The page marks it as read when it has loaded."""
+    """Show a message, within `mailbox` if that has it. The page marks it as read when it has loaded."""
     principal = visitor.principal
     listed = await services.store.message(principal.account_id, MessageId(email_id))
     raw = await services.store.open(principal.account_id, listed.message.id)
@@ -58,6 +62,8 @@ async def show_message(
         visitor,
         message=message,
         mailboxes=mailboxes,
+        within=_place(message.mailboxes, mailbox),
+        is_read=message.is_read and await _is_read_everywhere(services.store, listed),
         is_draft=DRAFTS in uses,
         ends=[*ends_of(await read_journey(email_id, principal, services))] if SENT in uses else [],
         labels=await services.labels.all(principal.account_id),
@@ -66,6 +72,24 @@ async def show_message(
         blocked=blocked,
         sandbox=FRAME_SANDBOX,
     )
+
+
+def _place(mailboxes: Sequence[str], asked: str) -> str:
+    """The mailbox that a message is shown in: the requested one, else the INBOX, else the first."""
+    return next((name for name in (asked, INBOX, *mailboxes) if name in mailboxes), "")
+
+
+async def _is_read_everywhere(store: MailStore, listed: ListedMessage) -> bool:
+    """Whether all copies of a message are read: that in \\Sent is at once, of a message to oneself."""
+    message = listed.message
+    for name in listed.mailboxes if len(listed.mailboxes) > 1 else ():
+        with suppress(MailboxNotFound):  # deleted since
+            entries = (await store.snapshot(message.account_id, name)).entries
+            for uid in entries.uids_of([message.id]).get(message.id, ()):
+                entry = entries.find(uid)
+                if entry is not None and not entry.flags & Flag.SEEN:
+                    return False
+    return True
 
 
 @router.get("/messages/{email_id:uuid}/html")

@@ -18,6 +18,7 @@ from relate_api.page.shown import one_line
 from relate_api.page.views.settings.new_keys import create_key
 from relate_api.page.views.settings.sections import DEVICES, Refused, show_section
 from relate_api.page.visitors import KeyOwningVisitor, Visitor
+from relate_service.dns_records import is_host_name
 
 NAME_OF_PHONE = "Phone"
 _SCOPES = {Protocol.IMAP: Scope.IMAP, Protocol.POP3: Scope.POP3, Protocol.SMTP: Scope.SMTP}
@@ -71,6 +72,8 @@ def _show(
         domain=domain_of(user.address) if user.address else "",
         may_set_up=bool(scopes) and bool(user.address) and scopes <= grantable(visitor.principal),
         profile=PROFILE,
+        server=services.installation.imap.server,
+        has_name=is_host_name(services.installation.imap.server),
         name=name,
     )
 

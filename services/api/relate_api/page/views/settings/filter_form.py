@@ -18,10 +18,10 @@ from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute
 from relate_api.page.views.settings.filter_words import sentence_of_trial
 from relate_api.page.views.settings.sections import FILTERS, Refused, as_sentence, first_field, show_section
-from relate_api.page.visitors import Visitor, WritingVisitor
+from relate_api.page.visitors import EditingVisitor, Visitor
 from relate_mailstore.errors import MessageNotFound, TooManyFilters
 from relate_mailstore.filter_rules import STEP_PRIORITIES
-from relate_mailstore.filter_types import FilterId, FilterRule, Label
+from relate_mailstore.filter_types import Actions, FilterId, FilterRule, Label
 from relate_mailstore.types import AccountId
 
 SHOWN_MESSAGES = 20
@@ -120,7 +120,7 @@ class Trial:
 
 
 @router.get(NEW)
-async def show_new_filter(request: Request, visitor: WritingVisitor, services: InjectedServices) -> Response:
+async def show_new_filter(request: Request, visitor: EditingVisitor, services: InjectedServices) -> Response:
     """Show the form of a new filter."""
     return await _show(request, visitor, services, FilterForm(is_enabled=True))
 
@@ -128,7 +128,7 @@ async def show_new_filter(request: Request, visitor: WritingVisitor, services: I
 @router.post(NEW)
 async def create_filter(
     request: Request,
-    visitor: WritingVisitor,
+    visitor: EditingVisitor,
     services: InjectedServices,
     form: Annotated[FilterForm, Form()],
 ) -> Response:
@@ -140,7 +140,7 @@ async def create_filter(
 
 @router.get(_ONE)
 async def show_filter(
-    request: Request, filter_id: UUID, visitor: WritingVisitor, services: InjectedServices
+    request: Request, filter_id: UUID, visitor: EditingVisitor, services: InjectedServices
 ) -> Response:
     """Show the form of a filter."""
     stored = await services.filters.find(visitor.principal.account_id, FilterId(filter_id))
@@ -151,7 +151,7 @@ async def show_filter(
 async def change_filter(
     request: Request,
     filter_id: UUID,
-    visitor: WritingVisitor,
+    visitor: EditingVisitor,
     services: InjectedServices,
     form: Annotated[FilterForm, Form()],
 ) -> Response:
@@ -182,6 +182,8 @@ async def _handle(  # noqa: PLR0917
 
 async def _save(account_id: AccountId, services: Services, rule: FilterRule, filter_id: UUID | None) -> None:
     """Raises Refused, FilterNotFound if it was deleted meanwhile."""
+    if rule.actions == Actions():
+        raise Refused("Choose what the filter does.")
     try:
         resolved = await resolve_rule(account_id, services, rule)
         if filter_id is None:

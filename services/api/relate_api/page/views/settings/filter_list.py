@@ -15,7 +15,7 @@ from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute
 from relate_api.page.views.settings.filter_words import actions_in_words, conditions_in_words, obstacle
 from relate_api.page.views.settings.sections import FILTERS, show_section
-from relate_api.page.visitors import ReadingVisitor, Visitor, WritingVisitor
+from relate_api.page.visitors import EditingVisitor, ReadingVisitor, Visitor
 from relate_mailstore.errors import LabelNotFound
 from relate_mailstore.filter_types import Filter, FilterId
 
@@ -59,7 +59,7 @@ async def list_filters(request: Request, visitor: ReadingVisitor, services: Inje
 async def act_on_filter(
     request: Request,
     filter_id: UUID,
-    visitor: WritingVisitor,
+    visitor: EditingVisitor,
     services: InjectedServices,
     action: Annotated[Action, Form()],
 ) -> Response:

@@ -13,7 +13,7 @@ from relate_api.labels.schemas import LabelRequest
 from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute
 from relate_api.page.views.settings.sections import LABELS, Refused, as_sentence, first_field, show_section
-from relate_api.page.visitors import ReadingVisitor, Visitor, WritingVisitor
+from relate_api.page.visitors import EditingVisitor, ReadingVisitor, Visitor
 from relate_mailstore.errors import LabelExists, TooManyLabels
 from relate_mailstore.filter_types import LabelId, LabelStyle
 from relate_mailstore.types import AccountId, MessageQuery
@@ -38,7 +38,7 @@ async def list_labels(request: Request, visitor: ReadingVisitor, services: Injec
 
 @router.post(LABELS)
 async def create_label(
-    request: Request, visitor: WritingVisitor, services: InjectedServices, name: Typed = "", color: Typed = NEW_COLOR
+    request: Request, visitor: EditingVisitor, services: InjectedServices, name: Typed = "", color: Typed = NEW_COLOR
 ) -> Response:
     """Create a label."""
     try:
@@ -50,7 +50,7 @@ async def create_label(
 
 
 @router.get(_ONE)
-async def show_label(request: Request, label_id: UUID, visitor: WritingVisitor, services: InjectedServices) -> Response:
+async def show_label(request: Request, label_id: UUID, visitor: EditingVisitor, services: InjectedServices) -> Response:
     """Show the form of a label, and how many messages have it."""
     return await _show_one(request, visitor, services, label_id)
 
@@ -59,7 +59,7 @@ async def show_label(request: Request, label_id: UUID, visitor: WritingVisitor, 
 async def change_label(  # noqa: PLR0917
     request: Request,
     label_id: UUID,
-    visitor: WritingVisitor,
+    visitor: EditingVisitor,
     services: InjectedServices,
     name: Typed = "",
     color: Typed = NEW_COLOR,
@@ -75,7 +75,7 @@ async def change_label(  # noqa: PLR0917
 
 
 @router.post(_ONE + "/delete")
-async def delete_label(label_id: UUID, visitor: WritingVisitor, services: InjectedServices) -> Response:
+async def delete_label(label_id: UUID, visitor: EditingVisitor, services: InjectedServices) -> Response:
     """Delete a label, and take it from all messages."""
     await services.labels.remove(visitor.principal.account_id, LabelId(label_id))
     return lead_to(LABELS, Done.LABEL_REMOVED)
