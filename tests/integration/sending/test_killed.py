@@ -1,7 +1,7 @@
 """250 means queued on disk: whatever process is killed, mail is sent, and twice only where that cannot be avoided.
 
-A copy that follows another is explained only if the first one was the last message of a connection that the relay did
-not end: it was killed between the other server's acceptance and its own commit (RFC 1047).
+A copy that follows another is explained only if the first one was one of the last two messages of a connection that the
+relay did not end: it was killed between the other server's acceptance and its own commit (RFC 1047).
 """
 
 import asyncio
