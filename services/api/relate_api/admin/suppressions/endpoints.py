@@ -38,7 +38,7 @@ async def add_suppression(
     """Send nothing to an address from now on, mail that waits in the queue included. Replaces an earlier entry."""
     address = suppressible_address(request.address)
     if await services.submission.directory.is_local(domain_of(address)):
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "the address is of this server: disable its user instead")
+        raise HTTPException(HTTPStatus.CONFLICT, "the address is of this server: disable its user instead")
     entry = Suppression(address, SuppressionSource.OPERATOR, time.time(), text=request.reason)
     await services.suppressions.add(entry)
     return SuppressionDetails.of(entry)

@@ -136,3 +136,9 @@ async def test_what_cannot_be_suppressed_is_refused_and_kept(operator: httpx.Asy
     assert response.status_code == 422
     assert f'value="{address}"' in response.text
     assert 'value="because"' in response.text
+
+
+async def test_an_address_of_this_server_is_not_suppressed(operator: httpx.AsyncClient) -> None:
+    response = await send(operator, "/admin/suppressions", address="bob@example.net")
+    assert response.status_code == 409
+    assert "disable its user instead" in response.text
