@@ -45,5 +45,5 @@ def quote(message: EmailDetail) -> str:
 def _attribution(message: EmailDetail) -> str:
     time: datetime = (message.date or message.received_at).astimezone(UTC)
     name, address = one_line(message.sender.name), one_line(message.sender.address)
-    author = f"{name} <{address}>" if name and address else name or address or "somebody"
+    author = f"{name} <{address}>" if name and address else name or address or "the author"
     return f"On {time:%Y-%m-%d} at {time:%H:%M} UTC, {author} wrote:"

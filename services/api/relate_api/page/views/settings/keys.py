@@ -24,7 +24,7 @@ router = APIRouter(route_class=PageRoute)
 
 @router.get(KEYS)
 async def list_keys(request: Request, visitor: KeyOwningVisitor, services: InjectedServices) -> Response:
-    """List the keys, newest first, and those that are no longer valid after the others."""
+    """List the keys: the valid ones first, each part from the newest."""
     return await _show_list(request, visitor, services)
 
 
