@@ -1,4 +1,4 @@
-"""When the connections of a process ask for more mail."""
+"""The connections of a process: when they ask for more mail, and when they close."""
 
 import asyncio
 from collections.abc import Callable
@@ -120,3 +120,38 @@ async def test_the_next_group_is_sent_while_a_result_is_stored_and_no_further_on
         event.set()
     await connections.end(5.0)
     assert not connections.busy()
+
+
+class ObservedSender(Sender):
+    """A sender that notes how many attempts run when it is closed."""
+
+    def __init__(self, running: set[int]) -> None:
+        super().__init__(Connector(FakeDns(), NoPolicies(), Options("here.test")), DOMAIN)
+        self.running = running
+        self.when_closed: set[int] | None = None
+
+    async def close(self) -> None:
+        self.when_closed = {*self.running}
+        await super().close()
+
+
+async def test_a_connection_is_closed_after_its_cancelled_attempt() -> None:
+    running: set[int] = set()
+    begun, sender = asyncio.Event(), ObservedSender(running)
+
+    async def attempt(_: Sender, domain: str, attempted: Group, note_sent: Callable[[], None]) -> None:
+        running.add(1)
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _turn in range(10):  # of the event loop, in which the connection could close
+                await asyncio.sleep(0)
+            running.discard(1)
+
+    connections = Connections(Destinations(), lambda domain: sender, attempt, asyncio.Event().set, Supervisor())
+    connections.add(DOMAIN, [group(1)])
+    async with asyncio.timeout(5):
+        await begun.wait()
+        await connections.end(0.0)
+    assert sender.when_closed == set()

@@ -113,8 +113,11 @@ class Stream(asyncio.Protocol):
     async def read(self, deadline: float) -> bytes:
         """Wait for octets, and return them; empty at the end of the connection. Raises TimeoutError.
 
-        `deadline` is by the clock of the event loop.
+        `deadline` is by the clock of the event loop. One task reads at a time, else the first would never be woken:
+        RuntimeError.
         """
+        if self._read_waiter is not None:
+            raise RuntimeError("another task reads from this connection")
         if not self._received and self.ended is None:
             loop = asyncio.get_running_loop()
             self._read_waiter = loop.create_future()

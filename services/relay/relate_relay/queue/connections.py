@@ -105,18 +105,20 @@ class Connections:
         stored is sent again after a crash.
         """
         sender = self._make_sender(domain)
-        attempt: asyncio.Task[None] | None = None
+        attempts: deque[asyncio.Task[None]] = deque()  # the one that sends, after the one whose result is stored
         try:
             while self._destinations.free(domain) >= 0 and (group := await self._next(domain)) is not None:
                 sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-                before, attempt = attempt, self._start(self._attempt_group(sender, domain, group, sent))
+                attempts.append(self._start(self._attempt_group(sender, domain, group, sent)))
                 await sent
                 self._open(domain)  # more are allowed for each message that reached the destination
-                if before is not None:
-                    await before
-            if attempt is not None:
-                await attempt
+                if len(attempts) > 1:
+                    await attempts.popleft()
+            while attempts:
+                await attempts.popleft()
         finally:
+            if attempts:  # cancelled too: one of them may use the connection until it has ended
+                await asyncio.wait(attempts)
             await sender.close()
             self._destinations.closed(domain)
             if not self._is_ending:
