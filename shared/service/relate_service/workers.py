@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Set
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from functools import partial
 
@@ -151,8 +151,7 @@ async def _run_worker(main: Coroutine[None, None, None]) -> None:
 
 
 async def _run_workers(workers: int) -> None:
-    supervisor = Supervisor()
-    children: set[asyncio.subprocess.Process] = set()
+    supervisor, children = Supervisor(), _Children()
     keepers = [supervisor.keep("service.workers", partial(_keep, number, children)) for number in range(workers)]
     keepers.append(supervisor.keep("service.workers", partial(_forward_reloads, children, reload_event())))
     await stop_requested()
@@ -161,20 +160,30 @@ async def _run_workers(workers: int) -> None:
     await asyncio.gather(*keepers, return_exceptions=True)
 
 
-async def _forward_reloads(children: Set[asyncio.subprocess.Process], reload: asyncio.Event) -> None:
+class _Children:
+    """The running workers. `starting` is held from before a worker is started until it is in `running`."""
+
+    def __init__(self) -> None:
+        self.running: set[asyncio.subprocess.Process] = set()
+        self.starting = asyncio.Lock()
+
+
+async def _forward_reloads(children: _Children, reload: asyncio.Event) -> None:
     while True:
         await reload.wait()
         reload.clear()
-        for child in children:
-            with contextlib.suppress(ProcessLookupError):  # it died, and its replacement loads the newest files
-                child.send_signal(RELOAD_SIGNAL)
+        async with children.starting:  # a worker that is being started may have read the old files
+            for child in children.running:
+                with contextlib.suppress(ProcessLookupError):  # it died, and its replacement loads the newest files
+                    child.send_signal(RELOAD_SIGNAL)
 
 
-async def _keep(number: int, children: set[asyncio.subprocess.Process]) -> None:
+async def _keep(number: int, children: _Children) -> None:
     """Keep one worker running, in `children`, until cancelled; then stop it and wait for its end."""
     while True:
-        child = await _start(number)
-        children.add(child)
+        async with children.starting:
+            child = await _start(number)
+            children.running.add(child)
         try:
             status = await child.wait()
         except BaseException:
@@ -182,7 +191,7 @@ async def _keep(number: int, children: set[asyncio.subprocess.Process]) -> None:
             await child.wait()
             raise
         finally:
-            children.discard(child)
+            children.running.discard(child)
         log.error("worker died", worker=number, status=status)
         await asyncio.sleep(RESTART_DELAY_SECONDS)
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -42,10 +43,38 @@ async def test_a_failed_start_of_a_worker_is_retried(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(asyncio, "create_subprocess_exec", fail_once)
     supervisor = Supervisor(Backoff(0.001, 0.001, 60.0))
     with capture_logs():
-        keeper = supervisor.keep("service.workers", partial(workers._keep, 0, set()))
+        keeper = supervisor.keep("service.workers", partial(workers._keep, 0, workers._Children()))
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await running.wait()
             keeper.cancel()
             await asyncio.wait([keeper])
     assert supervisor.failures == {"service.workers": 1}
     assert started[0].returncode is not None
+
+
+async def test_a_reload_reaches_a_worker_that_is_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, reload = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def started_late(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*arguments, **options)
+        reload.set()
+        while reload.is_set():  # the other task takes it meanwhile
+            await asyncio.sleep(0)
+        return process
+
+    program = "import signal, sys; signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP}); sys.stdin.read()"
+    monkeypatch.setattr(workers, "_command", lambda: [sys.executable, "-c", program])
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", started_late)
+    children = workers._Children()
+    tasks = [
+        asyncio.create_task(workers._keep(0, children)),
+        asyncio.create_task(workers._forward_reloads(children, reload)),
+    ]
+    with capture_logs() as logs:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not logs:
+                await asyncio.sleep(0.01)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert [entry["status"] for entry in logs] == [-signal.SIGHUP]
