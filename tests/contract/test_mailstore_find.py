@@ -9,6 +9,7 @@ from relate_mailstore.types import (
     Flag,
     FlagChange,
     ListedMessage,
+    MessageCounts,
     MessageId,
     MessagePage,
     MessageQuery,
@@ -56,7 +57,7 @@ async def test_rows_equal_the_result_of_message(store: MailStore, alice: Account
     receipt = await store.deliver(delivery(*destinations, raw=multipart(), origin="00-1-2-01"))
     (row,) = (await store.find(alice, MessageQuery())).items
     assert row == await store.message(alice, receipt.message_id)
-    assert row == ListedMessage(row.message, Flag.SEEN | Flag.DRAFT, ("a", "b"), ("INBOX", "Sent"))
+    assert row == ListedMessage(row.message, Flag.DRAFT, ("a", "b"), ("INBOX", "Sent"))
 
 
 async def test_one_mailbox_or_all_are_listed(store: MailStore, alice: AccountId) -> None:
@@ -168,6 +169,21 @@ async def test_filters_use_the_current_flags(store: MailStore, alice: AccountId)
     await store.flag_message(alice, message_id, FlagChange(add=Flag.SEEN, add_keywords=("done",)))
     assert subjects(await store.find(alice, MessageQuery(seen=False))) == []
     assert subjects(await store.find(alice, MessageQuery(seen=True, keyword="done"))) == ["one"]
+
+
+async def test_mail_to_oneself_is_unread_until_the_copy_in_inbox_is_read(store: MailStore, alice: AccountId) -> None:
+    await deliver(store, Destination(alice, "Sent", flags=Flag.SEEN), "to another")
+    sent = Destination(alice, "Sent", flags=Flag.SEEN)
+    await store.deliver(delivery(alice, sent, raw=simple("to myself")))
+    for mailbox in (None, "INBOX", "Sent"):
+        (unread,) = (await store.find(alice, MessageQuery(mailbox=mailbox, seen=False))).items
+        assert (unread.message.index.subject, unread.flags) == ("to myself", 0)
+    assert subjects(await store.find(alice, MessageQuery(mailbox=None, seen=True))) == ["to another"]
+    assert (await store.counts(alice, MessageQuery(seen=False))) == MessageCounts(1, 1)
+    inbox = await store.snapshot(alice)
+    await store.set_flags(alice, inbox.mailbox.id, [inbox.entries[0].uid], FlagChange(add=Flag.SEEN))
+    assert subjects(await store.find(alice, MessageQuery(seen=False))) == []
+    assert subjects(await store.find(alice, MessageQuery(mailbox="INBOX", seen=True))) == ["to myself"]
 
 
 async def test_filters_are_combined_with_and(store: MailStore, alice: AccountId) -> None:

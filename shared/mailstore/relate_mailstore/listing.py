@@ -34,9 +34,14 @@ class PlacedEntry(NamedTuple):
 
 
 def merge_entries(entries: Sequence[PlacedEntry]) -> MessageState:
-    """The state of the message that has these entries."""
+    """The state of the message that has these entries: it is \\Seen if each entry is, because a copy of one's own in
+    \\Sent is always read.
+    """
+    flags = reduce(or_, (entry.flags for entry in entries), 0)
+    if not all(entry.flags & Flag.SEEN for entry in entries):
+        flags &= ~Flag.SEEN
     return MessageState(
-        reduce(or_, (entry.flags for entry in entries), 0),
+        flags,
         one_spelling(sorted(chain.from_iterable(entry.keywords for entry in entries))),
         tuple(sorted({entry.mailbox for entry in entries}, key=name_order)),
     )

@@ -225,7 +225,10 @@ class MessageQuery:
 
 
 class MessageState(NamedTuple):
-    """What may change of a message: the union of its flags and keywords in its mailboxes, and their names in order."""
+    """What may change of a message: its flags and keywords, and the names of its mailboxes in order.
+
+    A flag or keyword is set if it is in one mailbox, but \\Seen if it is in all of them.
+    """
 
     flags: int
     keywords: tuple[str, ...]
@@ -234,7 +237,7 @@ class MessageState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListedMessage:
-    """One row of a message list: the message, with the union of its flags in all its mailboxes."""
+    """One row of a message list: the message, and its `MessageState`."""
 
     message: Message
     flags: int

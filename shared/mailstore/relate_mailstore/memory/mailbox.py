@@ -164,7 +164,7 @@ class StoredMessage:
     _text: SearchText | None = None
 
     def listed(self) -> ListedMessage:
-        """The message with the union of its flags in all mailboxes."""
+        """The message with its flags and mailboxes."""
         entries = [(mailbox.state.name, mailbox.entries[uid]) for mailbox, uid in self.locations]
         placed = [PlacedEntry(name, entry.flags, entry.keywords) for name, entry in entries]
         return ListedMessage(self.message, *merge_entries(placed))

@@ -20,7 +20,7 @@ from relate_mailstore.keywords import key_of
 from relate_mailstore.sql.driver.dialects import has_text, has_word, line_of, unindexed
 from relate_mailstore.sql.schema.rows import storable, stored_name
 from relate_mailstore.sql.schema.tables import entries, mailboxes, messages
-from relate_mailstore.types import MessageQuery
+from relate_mailstore.types import Flag, MessageQuery
 
 
 def searches_text(query: MessageQuery) -> bool:
@@ -39,6 +39,8 @@ def _compile(condition: Condition) -> ColumnElement[bool]:
         case HasText(text, place):
             searched = messages.c.search
             return has_text(searched if place is None else line_of(searched, place), _text(fold(text)))
+        case HasFlag(Flag.SEEN):  # see `MessageState`
+            return ~_has_entry(entries.c.flags.bitwise_and(int(Flag.SEEN)) == 0)
         case HasFlag(flag):
             return _has_entry(entries.c.flags.bitwise_and(int(flag)) != 0)
         case HasKeyword(keyword):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
@@ -20,10 +19,8 @@ from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.views.mail.ends import ends_of
 from relate_api.page.visitors import ReadingVisitor, Visitor
-from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mailbox_names import DRAFTS, SENT
-from relate_mailstore.ports import MailStore
-from relate_mailstore.types import INBOX, Flag, ListedMessage, MessageId
+from relate_mailstore.types import INBOX, MessageId
 
 INLINE_CHARACTERS = 32 * 1024
 """HTML that is sanitised on the event loop; longer one in a thread."""
@@ -63,7 +60,6 @@ async def show_message(
         message=message,
         mailboxes=mailboxes,
         within=_place(message.mailboxes, mailbox),
-        is_read=message.is_read and await _is_read_everywhere(services.store, listed),
         is_draft=DRAFTS in uses,
         ends=[*ends_of(await read_journey(email_id, principal, services))] if SENT in uses else [],
         labels=await services.labels.all(principal.account_id),
@@ -77,19 +73,6 @@ async def show_message(
 def _place(mailboxes: Sequence[str], asked: str) -> str:
     """The mailbox that a message is shown in: the requested one, else the INBOX, else the first."""
     return next((name for name in (asked, INBOX, *mailboxes) if name in mailboxes), "")
-
-
-async def _is_read_everywhere(store: MailStore, listed: ListedMessage) -> bool:
-    """Whether all copies of a message are read: that in \\Sent is at once, of a message to oneself."""
-    message = listed.message
-    for name in listed.mailboxes if len(listed.mailboxes) > 1 else ():
-        with suppress(MailboxNotFound):  # deleted since
-            entries = (await store.snapshot(message.account_id, name)).entries
-            for uid in entries.uids_of([message.id]).get(message.id, ()):
-                entry = entries.find(uid)
-                if entry is not None and not entry.flags & Flag.SEEN:
-                    return False
-    return True
 
 
 @router.get("/messages/{email_id:uuid}/html")
