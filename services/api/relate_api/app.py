@@ -129,7 +129,7 @@ def create_app(
         _add_developers(app, for_developers, services.submission.server_name)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
-    errors.install(app)
+    errors.install(app, page.error_page)
     require_scopes(app, PUBLIC)
     return app
 

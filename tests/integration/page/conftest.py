@@ -45,11 +45,12 @@ class Visit:
         return [url for url in self.requests if not url.startswith((self.url, "data:", "about:"))]
 
     async def sign_in(self, key: str) -> None:
-        """Sign in with a key, and wait for the list."""
+        """Sign in with a key, and wait for the list and its scripts."""
         await self.page.goto(f"{self.url}/")
         await self.page.get_by_label("API key").fill(key)
         await self.page.get_by_role("button", name="Sign in").click()
         await self.page.get_by_role("heading", name="Inbox").wait_for()
+        await self.page.wait_for_load_state()
 
     def _on_console(self, message: ConsoleMessage) -> None:
         self.console.append(message.text)

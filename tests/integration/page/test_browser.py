@@ -89,3 +89,37 @@ async def test_mail_is_read_without_javascript(
     await expect(visit.page.frame_locator("iframe").get_by_text("In the frame")).to_be_visible()
     await visit.page.get_by_role("button", name="Mark as read").click()
     await expect(visit.page.get_by_role("button", name="Mark as unread")).to_be_visible()
+
+
+async def test_all_messages_of_a_page_are_marked_and_read_one_after_the_other(
+    product: Product, alice: Account, visit: Visit
+) -> None:
+    page = visit.page
+    for number in range(3):
+        await asyncio.to_thread(send, product, alice, f"News {number}")
+    await visit.sign_in(alice.key)
+    await page.get_by_label("All", exact=True).check()
+    await page.get_by_role("button", name="Flag", exact=True).click()
+    await expect(page.get_by_text("Flagged.")).to_have_count(3)
+    await page.get_by_role("link", name="News 2").click()
+    for number in (1, 0):
+        await page.get_by_role("link", name="Older").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(f"News {number}")
+    assert await violations(visit) == []
+    await expect(page.get_by_role("link", name="Older")).to_have_count(0)
+    await page.get_by_role("link", name="Newer").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("News 1")
+    assert (visit.errors, visit.dialogs) == ([], [])
+
+
+async def test_what_was_typed_is_not_left_without_a_question(alice: Account, visit: Visit) -> None:
+    page = visit.page
+    await visit.sign_in(alice.key)
+    await page.get_by_role("link", name="Write").click()
+    await page.get_by_label("Subject").wait_for()
+    await page.wait_for_load_state()
+    await page.get_by_label("Subject").press_sequentially("Agenda")
+    async with page.expect_event("dialog") as asked:
+        await page.get_by_role("link", name="Settings").click(no_wait_after=True)
+    assert (await asked.value).type == "beforeunload"
+    await expect(page.get_by_label("Subject")).to_have_value("Agenda")

@@ -22,6 +22,7 @@ async def write(page: Page, to: str, subject: str, text: str) -> None:
     """Open the form, and type."""
     await page.get_by_role("link", name="Write").click()
     await page.get_by_label("To", exact=True).fill(to)
+    await page.wait_for_load_state()  # with its scripts
     await page.get_by_label("Subject").fill(subject)
     await page.get_by_label("Text", exact=True).fill(text)
 

@@ -67,7 +67,7 @@ PAGE: dict[str, Expected] = {
     "GET /sign-in/issuer": Expected(PUBLIC),
     "GET /sign-in/callback": Expected(PUBLIC),
     "POST /sign-out": Expected(frozenset(Scope), by_session=True),
-    "GET /": Expected(READ, by_session=True),
+    "GET /": Expected(READ | ADMIN, by_session=True),
     "GET /messages/{email_id}": Expected(READ, by_session=True),
     "GET /messages/{email_id}/html": Expected(READ, by_session=True),
     "GET /messages/{email_id}/source": Expected(READ, by_session=True),

@@ -9,7 +9,7 @@ from typing import Any
 
 import h11
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
@@ -90,6 +90,7 @@ RESPONSE_FIELDS: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Ty
 MAX_REPORTED_ERRORS = 20
 
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
+PageMaker = Callable[[Request, HTTPStatus], Response]
 
 
 class RefusedRecipient(BaseModel):
@@ -149,11 +150,11 @@ def response_status(error: Exception) -> HTTPStatus:
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
-def install(app: FastAPI) -> None:
-    """Register the error handlers."""
+def install(app: FastAPI, no_page: PageMaker) -> None:
+    """Register the error handlers. `no_page` makes the page that tells a browser that there is none at an address."""
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _status_handler(status))
-    app.exception_handler(HTTPException)(_handle_http_exception)
+    app.exception_handler(HTTPException)(_http_exception_handler(no_page))
     app.exception_handler(RequestValidationError)(_handle_validation_error)
     app.exception_handler(RecipientsRefused)(_handle_recipients_refused)
 
@@ -203,15 +204,25 @@ def _status_handler(status: HTTPStatus) -> Handler:
     return handle
 
 
-async def _handle_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-    """Handle an HTTPException of an endpoint or of the router."""
-    status = HTTPStatus(error.status_code)
-    response = problem(status, error.detail if error.detail != status.phrase else None)
-    if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        response.headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
-    elif error.headers:
-        response.headers.update(error.headers)
-    return response
+def _http_exception_handler(no_page: PageMaker) -> Callable[[Request, HTTPException], Awaitable[Response]]:
+    async def handle(request: Request, error: HTTPException) -> Response:
+        """Handle an HTTPException of an endpoint or of the router."""
+        status = HTTPStatus(error.status_code)
+        if status is HTTPStatus.NOT_FOUND and _is_visit(request):
+            return no_page(request, status)
+        response = problem(status, error.detail if error.detail != status.phrase else None)
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            response.headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+        elif error.headers:
+            response.headers.update(error.headers)
+        return response
+
+    return handle
+
+
+def _is_visit(request: Request) -> bool:
+    """Whether a browser asks for what it will show, outside of the API."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
 
 
 async def _handle_validation_error(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -8,8 +8,9 @@ from fastapi import APIRouter
 
 from relate_api.page import assets, sign_in, views
 from relate_api.page.context import Page
+from relate_api.page.routes import error_page
 
-__all__ = ["PATHS", "Page", "router"]
+__all__ = ["PATHS", "Page", "error_page", "router"]
 
 PATHS = (*assets.PATHS, *sign_in.PATHS)
 """What needs no session."""

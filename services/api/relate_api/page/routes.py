@@ -19,6 +19,7 @@ from relate_api.page.rendering import render
 from relate_api.page.visitors import SignInNeeded
 
 SIGN_IN = "/sign-in"
+ADMINISTRATION = "/admin"
 
 log = structlog.get_logger(__name__)
 
@@ -50,16 +51,16 @@ class PageRoute(APIRoute):
             except SignInNeeded:
                 return lead_to_sign_in(request)
             except HTTPException as error:
-                return _error_page(request, HTTPStatus(error.status_code), error.detail, dict(error.headers or {}))
+                return error_page(request, HTTPStatus(error.status_code), error.detail, dict(error.headers or {}))
             except RequestValidationError:
-                return _error_page(request, HTTPStatus.UNPROCESSABLE_ENTITY)
+                return error_page(request, HTTPStatus.UNPROCESSABLE_ENTITY)
             except Exception as error:
                 status = status_of(error)
                 if status is None:
                     raise
                 if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                     log.error("request failed", status=int(status), exc_info=error)
-                return _error_page(request, status)
+                return error_page(request, status)
 
         return handle_as_page
 
@@ -80,9 +81,10 @@ def own_path(target: str) -> str:
     return target if is_path else "/"
 
 
-def _error_page(
+def error_page(
     request: Request, status: HTTPStatus, detail: str = "", fields: dict[str, str] | None = None
 ) -> Response:
+    """A page that tells of an error, in the sentence `detail` if there is one. `fields` are added to the header."""
     sentence = detail if detail and detail != status.phrase else _SENTENCES.get(status, "")
     response = render(request, "error.html", status=status, sentence=sentence)
     response.status_code = status

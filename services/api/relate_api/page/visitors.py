@@ -111,6 +111,7 @@ class RequireLiveSession(RequireSession):
 
 
 ReadingVisitor = Annotated[Visitor, Depends(RequireSession(*READING))]
+ReadingOrAdministratingVisitor = Annotated[Visitor, Depends(RequireSession(*READING, Scope.ADMIN))]
 WritingVisitor = Annotated[Visitor, Depends(RequireSession(*WRITING))]
 UploadingVisitor = Annotated[Visitor, Depends(RequireUploadingSession(*WRITING))]
 EditingVisitor = Annotated[Visitor, Depends(RequireEditingSession())]

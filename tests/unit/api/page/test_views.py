@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
@@ -19,7 +20,7 @@ from relate_api.page.shown import (
     property_words,
 )
 from relate_api.page.views.mail import changes
-from relate_mailstore.types import AccountId, Flag, FlagChange, MessageId
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MessageId
 from tests.support.factories import delivery, multipart, simple
 from tests.support.hostile_html import HOSTILE_TEXTS, SCRIPT
 from tests.support.memory_backend import MemoryBackend
@@ -76,8 +77,50 @@ async def test_a_search_finds_mail_in_all_mailboxes(
     message_id = await deliver(world, alice, simple())
     await act(visitor, "move", message_id, mailbox="Archive")
     found = await visitor.get("/", params={"q": "is:unread in:Archive"})
-    assert f'href="/messages/{message_id}"' in found.text
-    assert f'href="/messages/{message_id}"' in (await visitor.get("/", params={"q": "is:unread"})).text
+    assert f'href="/messages/{message_id}?q=is%3Aunread+in%3AArchive"' in found.text
+    assert f'href="/messages/{message_id}?q=is%3Aunread"' in (await visitor.get("/", params={"q": "is:unread"})).text
+
+
+@pytest.mark.parametrize("parameters", [{"mailbox": "Work"}, {"q": "in:Work"}])
+async def test_a_message_leads_to_those_beside_it_and_back_to_the_list(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId, parameters: dict[str, str]
+) -> None:
+    await world.store.create_mailbox(alice, "Work")
+    oldest, middle, newest = [
+        (await world.store.deliver(delivery(Destination(alice, "Work"), raw=simple(), internal_date=second))).message_id
+        for second in (1_700_000_000, 1_700_000_001, 1_700_000_002)
+    ]
+    await deliver(world, alice, simple())
+    query = urlencode(parameters)
+    text = (await visitor.get(f"/messages/{middle}", params=parameters)).text
+    assert ("← Search" in text) is ("q" in parameters)
+    assert f'href="/?{query}"' in text
+    assert f'<a href="/messages/{newest}?{query}" rel="prev">' in text
+    assert f'<a href="/messages/{oldest}?{query}" rel="next">' in text
+    assert 'rel="prev"' not in (await visitor.get(f"/messages/{newest}", params=parameters)).text
+    assert 'rel="next"' not in (await visitor.get(f"/messages/{oldest}", params=parameters)).text
+
+
+async def test_a_message_of_a_search_that_is_not_valid_is_shown(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    assert (await visitor.get(f"/messages/{message_id}", params={"q": "before:never"})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/?mailbox=nowhere", "/nowhere", "/messages/nowhere"])
+async def test_an_address_without_a_page_is_told_as_one(visitor: httpx.AsyncClient, path: str) -> None:
+    response = await visitor.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert response.status_code == 404
+    assert response.headers["content-type"].startswith("text/html")
+    assert "There is nothing at this address." in response.text
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/api/nowhere"])
+async def test_a_program_is_told_by_a_problem_that_nothing_is_there(visitor: httpx.AsyncClient, path: str) -> None:
+    accept = "text/html" if path.startswith("/api/") else "*/*"
+    response = await visitor.get(path, headers={"Accept": accept})
+    assert (response.status_code, response.headers["content-type"]) == (404, "application/problem+json")
     assert "Nothing matches" in (await visitor.get("/", params={"q": "in:INBOX"})).text
 
 

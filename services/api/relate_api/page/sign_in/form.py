@@ -15,7 +15,6 @@ from relate_api.page.visitors import READING
 
 ADMITTED = READING | {Scope.ADMIN}
 """With none of these scopes the page has nothing to show."""
-ADMINISTRATION = "/admin"
 PLAINTEXT = "Keys are accepted over TLS only: use https."
 SESSION_COOKIE_SECONDS = 34_560_000
 """The longest that browsers keep a cookie (RFC 6265bis §5.5): the server decides when a session ends."""
@@ -37,8 +36,6 @@ def show_form(
 async def begin_session(request: Request, sessions: SessionKeeper, granted: Granted, target: str) -> Response:
     """Begin a session with a new token, and lead to a page."""
     token = await sessions.begin(granted, replaced=read_cookie(request, SESSION))
-    if target == "/" and granted.scopes.isdisjoint(READING):
-        target = ADMINISTRATION
     response = RedirectResponse(target, HTTPStatus.SEE_OTHER)
     set_cookie(request, response, SESSION, token, SESSION_COOKIE_SECONDS)
     return response

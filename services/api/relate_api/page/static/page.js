@@ -54,20 +54,26 @@
     window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
 
-  // A second click sends nothing, nor do more files than are accepted: so nothing that was typed is lost.
+  // A second click sends nothing, nor do more files than are accepted, and who leaves is asked: so nothing that was typed
+  // is lost.
   for (const form of document.querySelectorAll("form[data-once]")) {
     const files = form.querySelector("input[type=file]");
     let sent = false;
+    let changed = false;
+    form.addEventListener("input", () => { changed = true; });
+    window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
     form.addEventListener("submit", (event) => {
       if (sent) event.preventDefault();
       sent = true;
+      changed = false;
       setTimeout(() => { sent = false; }, 2000);
     });
-    files.addEventListener("change", () => {
+    const weigh = () => {
       const octets = [...files.files].reduce((sum, file) => sum + file.size, 0);
       files.setCustomValidity(octets > form.dataset.max ? "These files are too large for one message." : "");
-      files.reportValidity();
-    });
+    };
+    files.addEventListener("change", () => { weigh(); files.reportValidity(); });
+    weigh(); // those that were chosen before this ran
   }
 
   // A secret is shown once, to be copied: the clipboard is open to pages by https only.
@@ -79,6 +85,21 @@
     });
   }
 
-  document.addEventListener("htmx:after:swap", () => localise(document));
-  localise(document);
+  // The page of a new key is the answer to a form: loaded again it would make another key.
+  const once = document.querySelector("[data-reloads]");
+  if (once) history.replaceState(null, "", once.dataset.reloads);
+
+  document.addEventListener("change", (event) => {
+    const form = event.target.dataset.marks;
+    if (!form) return;
+    for (const box of document.querySelectorAll(`input[form="${form}"]`)) box.checked = event.target.checked;
+  });
+
+  function prepare() {
+    localise(document);
+    for (const box of document.querySelectorAll("[data-marks]")) box.parentElement.hidden = false;
+  }
+
+  document.addEventListener("htmx:after:swap", prepare);
+  prepare();
 })();

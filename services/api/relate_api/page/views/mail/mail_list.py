@@ -1,10 +1,11 @@
 """`/`: the mailboxes, and the messages of one of them or of a search."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from relate_api.access.dependencies import InjectedServices, Principal, Services
 from relate_api.emails.filters import MAX_QUERY_CHARACTERS, EmailFilters, EmailSearch, MailboxName
@@ -16,15 +17,16 @@ from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.mailboxes.schemas import MailboxDetails
 from relate_api.page.notices import told_of
 from relate_api.page.rendering import render
-from relate_api.page.routes import PageRoute
+from relate_api.page.routes import ADMINISTRATION, PageRoute
 from relate_api.page.shown import label_query
-from relate_api.page.visitors import ReadingVisitor
+from relate_api.page.views.mail.place import Place
+from relate_api.page.visitors import ReadingOrAdministratingVisitor
+from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mailbox_names import DRAFTS, OWN_USES
 from relate_mailstore.types import INBOX
 
 PAGE_ITEMS = 50
 MAX_CURSOR_CHARACTERS = 200
-"""In these mailboxes the recipients are shown in place of the sender, who is always the user."""
 
 Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)]
 Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
@@ -35,23 +37,27 @@ router = APIRouter(route_class=PageRoute)
 @router.get("/")
 async def show_mail_list(
     request: Request,
-    visitor: ReadingVisitor,
+    visitor: ReadingOrAdministratingVisitor,
     services: InjectedServices,
     mailbox: Annotated[MailboxName, Query()] = INBOX,
     *,
     q: Search = "",
     cursor: Cursor = None,
 ) -> Response:
-    """Show a mailbox, or what a search finds in all mailboxes."""
+    """Show a mailbox, or what a search finds in all mailboxes; lead a session that may not read mail to `/admin`."""
+    if not visitor.may_read:
+        return RedirectResponse(ADMINISTRATION, HTTPStatus.SEE_OTHER)
     principal, error = visitor.principal, ""
     mailboxes = await count_mailboxes(services.store, principal.account_id)
+    if all(each.name != mailbox for each in mailboxes):
+        raise MailboxNotFound(mailbox)
     labels = await services.labels.all(principal.account_id)
     query = q.strip()
     try:
         page = await _read_page(principal, services, mailbox, query, cursor)
     except QueryError as refused:
         page, error = empty_page(EmailFilters()), f"{refused}, at character {refused.position + 1}"
-    place = {"q": query} if query else {"mailbox": mailbox}
+    place = Place(mailbox, query)
     return render(
         request,
         "mail/mail_list.html",
@@ -66,8 +72,8 @@ async def show_mail_list(
         shows_recipients=not query and _use_of(mailboxes, mailbox) in OWN_USES,
         is_drafts=not query and _use_of(mailboxes, mailbox) == DRAFTS,
         sent=told_of(request),
-        newest=f"/?{urlencode(place)}",
-        older=page.next_cursor and f"/?{urlencode({**place, 'cursor': page.next_cursor})}",
+        place=place,
+        older=page.next_cursor and place.address(cursor=page.next_cursor),
         is_first=cursor is None,
     )
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from relate_api.access.dependencies import InjectedServices, Services
 from relate_api.emails.bodies import read_bodies
 from relate_api.emails.endpoints import read_detail
+from relate_api.emails.filters import MAX_QUERY_CHARACTERS
 from relate_api.journeys.reading import read_journey
 from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.page.html_mail.frame import FRAME_SANDBOX, frame_document
@@ -18,6 +19,7 @@ from relate_api.page.html_mail.sanitiser import Sanitised, sanitise
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.views.mail.ends import ends_of
+from relate_api.page.views.mail.place import Place
 from relate_api.page.visitors import ReadingVisitor, Visitor
 from relate_mailstore.mailbox_names import DRAFTS, SENT
 from relate_mailstore.types import INBOX, MessageId
@@ -26,6 +28,7 @@ INLINE_CHARACTERS = 32 * 1024
 """HTML that is sanitised on the event loop; longer one in a thread."""
 
 Images = Annotated[bool, Query(description="Whether remote images are loaded, which tells their servers.")]
+Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
 AsText = Annotated[bool, Query(description="Whether the plain text is shown, although there is HTML.")]
 
 router = APIRouter(route_class=PageRoute)
@@ -41,8 +44,9 @@ async def show_message(
     images: Images = False,
     text: AsText = False,
     mailbox: Annotated[str, Query(max_length=255)] = "",
+    q: Search = "",
 ) -> Response:
-    """Show a message, within `mailbox` if that has it. The page marks it as read when it has loaded."""
+    """Show a message of a search, or within `mailbox` if that has it. The page marks it as read when it has loaded."""
     principal = visitor.principal
     listed = await services.store.message(principal.account_id, MessageId(email_id))
     raw = await services.store.open(principal.account_id, listed.message.id)
@@ -52,6 +56,8 @@ async def show_message(
     if shows_html and not images:
         blocked = (await _sanitise(message.html_body or "", {}, remote_images=False)).blocked_images
     mailboxes = await count_mailboxes(services.store, principal.account_id)
+    within = _mailbox_of(message.mailboxes, mailbox)
+    place = Place(within, q.strip())
     uses = {mailbox.special_use for mailbox in mailboxes if mailbox.name in message.mailboxes}
     return render(
         request,
@@ -59,7 +65,9 @@ async def show_message(
         visitor,
         message=message,
         mailboxes=mailboxes,
-        within=_place(message.mailboxes, mailbox),
+        within=within,
+        place=place,
+        beside=await place.neighbours(services.store, principal.account_id, listed),
         is_draft=DRAFTS in uses,
         ends=[*ends_of(await read_journey(email_id, principal, services))] if SENT in uses else [],
         labels=await services.labels.all(principal.account_id),
@@ -70,7 +78,7 @@ async def show_message(
     )
 
 
-def _place(mailboxes: Sequence[str], asked: str) -> str:
+def _mailbox_of(mailboxes: Sequence[str], asked: str) -> str:
     """The mailbox that a message is shown in: the requested one, else the INBOX, else the first."""
     return next((name for name in (asked, INBOX, *mailboxes) if name in mailboxes), "")
 
