@@ -33,6 +33,7 @@ SETTINGS = {
     "Relay__Retry": "0.2",
     "Relay__HeloName": SERVER_NAME,
     "Relay__TakeoverSeconds": "5",
+    "Limits__RecipientsPerHour": "0",  # without it the mail of long runs is held
 }
 
 
