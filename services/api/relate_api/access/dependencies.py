@@ -79,10 +79,15 @@ class Principal:
         return AccountId(self.user.id)
 
 
-def get_services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     """The `Services` of the app."""
     services: Services = request.app.state.services
     return services
+
+
+async def get_services(request: Request) -> Services:
+    """The same as a dependency. It is a coroutine, because FastAPI calls other functions in a thread."""
+    return services_of(request)
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, or a token of the configured OpenID Connect issuer.")

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from relate_accounts.types import User
-from relate_api.access.dependencies import get_services
+from relate_api.access.dependencies import services_of
 from relate_api.config import SERVICE
 from relate_api.http.errors import RecipientsRefused, response_status
 from relate_mailstore.event_types import Event, EventName
@@ -47,7 +47,7 @@ class SendingRoute(APIRoute):
 
 def tell_refused(request: Request, user: User, command: str, error: Exception) -> None:
     """Tell the event log of a user's request that sends nothing."""
-    get_services(request).events.refused([*_refused(request, user, command, error)])
+    services_of(request).events.refused([*_refused(request, user, command, error)])
 
 
 def note_envelope(request: Request, sender: str, recipients: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ class Developers:
     releases: bool = False
 
 
-def get_developers(request: Request) -> Developers:
+async def get_developers(request: Request) -> Developers:
     """The `Developers` of the app."""
     developers: Developers = request.app.state.developers
     return developers

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from fastapi import HTTPException, Request
 
 
-def require_distinct_parameters(request: Request) -> None:
+async def require_distinct_parameters(request: Request) -> None:
     """Refuse a query that has a parameter twice, of which one value would be ignored. Raises HTTPException with 422."""
     names = [name for name, _ in request.query_params.multi_items()]
     if len(set(names)) < len(names):

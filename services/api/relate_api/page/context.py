@@ -23,13 +23,13 @@ class Page:
     accepts_logins: bool = False
 
 
-def get_page(request: Request) -> Page:
+async def get_page(request: Request) -> Page:
     """The `Page` of the app."""
     page: Page = request.app.state.page
     return page
 
 
-def get_sessions(request: Request) -> SessionKeeper:
+async def get_sessions(request: Request) -> SessionKeeper:
     """The sessions of the app."""
     sessions: SessionKeeper = request.app.state.sessions
     return sessions

@@ -30,7 +30,7 @@ WORDS = {
 }
 
 
-def get_look_ups(request: Request) -> RecordLookUps:
+async def get_look_ups(request: Request) -> RecordLookUps:
     """The look-ups of the app."""
     look_ups: RecordLookUps = request.app.state.look_ups
     return look_ups
