@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Double, bindparam, select, true, update
@@ -21,6 +22,9 @@ from relate_mailstore.sql.driver.dialects import numbers, one_of
 from relate_mailstore.sql.driver.statements import run, run_many
 from relate_mailstore.sql.schema.rows import storable, stored_name
 from relate_mailstore.sql.schema.tables import filters, labels
+
+PARSED_FILTERS = 1_000
+"""Kept by their rows, because each delivery reads the same ones."""
 
 _WITH_LABEL = (labels.c.account_id == filters.c.account_id) & (labels.c.id == filters.c.label_id)
 _ENABLED = (
@@ -59,9 +63,15 @@ def read_enabled(
     """The enabled filters of some accounts, in the order in which they act."""
     found: defaultdict[AccountId, list[DeliveryFilter]] = defaultdict(list)
     for row in run(connection, _ENABLED, {"accounts": accounts}):
-        key = FilterKey(AccountId(row.account_id), FilterId(row.id))
-        found[key.account_id].append(DeliveryFilter(key, _conditions(row), _actions(row), row.keyword))
+        found[AccountId(row.account_id)].append(_parse_enabled(row))
     return found
+
+
+@lru_cache(PARSED_FILTERS)
+def _parse_enabled(row: Any) -> DeliveryFilter:
+    """Parse a row of `_ENABLED`."""
+    key = FilterKey(AccountId(row.account_id), FilterId(row.id))
+    return DeliveryFilter(key, _conditions(row), _actions(row), row.keyword)
 
 
 def count_applied(connection: Connection, applied: Iterable[FilterKey], now: float) -> None:
