@@ -28,7 +28,7 @@ from tests.bench.imap import BIG, IMAP, SMALL, fill_imap, make_search_texts
 from tests.bench.plot import on_off_chart
 from tests.bench.python_build import describe_python
 from tests.bench.results import OFF, ON, PEER, WITHOUT_EVENTS, Costs, Growth, Measured, target_name
-from tests.bench.scenarios import READING, UNFILTERED, WRITING, Scenario, fill
+from tests.bench.scenarios import FILTERED, READING, UNFILTERED, WRITING, Scenario, fill
 from tests.bench.sink import find_program
 from tests.bench.tables import filters_table, pairs_table, scenarios_table
 from tests.support.postgres import durable_cluster
@@ -61,10 +61,10 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="databases whose name contains this, and the peer")
     parser.add_argument(
         "--suite",
-        choices=("mail", "imap", "api", "queue", "telemetry", "growth", "limits", "all"),
+        choices=("mail", "events", "imap", "api", "queue", "telemetry", "growth", "limits", "all"),
         default="all",
-        help="SMTP and POP3 scenarios; IMAP scenarios; requests to the API; mail to other servers; costs of telemetry; "
-        "large mailboxes; memory per connection, hostile clients and IDLE; or all",
+        help="SMTP and POP3 scenarios; of these what filters and events cost; IMAP scenarios; requests to the API; "
+        "mail to other servers; costs of telemetry; large mailboxes; memory, hostile clients and IDLE; or all",
     )
     parser.add_argument("--growth-max", type=int, default=growth.SIZES[-1], help="messages of the largest mailbox")
     parser.add_argument("--plot", type=Path, help="write telemetry on ÷ off of each scenario to this SVG file")
@@ -92,7 +92,7 @@ class Bench:
 
     def _run_suites(self) -> None:
         self._floors()
-        if self._has("mail", "imap"):
+        if self._has("mail", "events", "imap"):
             self._scenarios()
         if self._has("api"):
             options = self._options
@@ -131,16 +131,18 @@ class Bench:
             for group in self._groups():
                 self._run_group(group, round_number)
         _print(scenarios_table(self._results))
-        if self._has("mail"):
+        if self._has("mail", "events"):
             _print(filters_table(self._results, self._kinds))
         if self._options.plot is not None:
             self._options.plot.write_text(on_off_chart(self._results, self._kinds))
 
     def _groups(self) -> Iterator[Group]:
         """The peer, then Relate Mail on each kind of database with telemetry off and on."""
-        yield {PEER: self._open_peer}
+        if self._has("mail", "imap"):
+            yield {PEER: self._open_peer}
         for kind in self._kinds:
-            variants = (OFF, ON, WITHOUT_EVENTS) if self._has("mail") else (OFF, ON)
+            variants = [*((OFF, ON) if self._has("mail", "imap") else (OFF,))]
+            variants += [WITHOUT_EVENTS] if self._has("mail", "events") else []
             yield {target_name(kind, variant): partial(self._open, kind, variant) for variant in variants}
 
     @contextmanager
@@ -169,8 +171,8 @@ class Bench:
     def _fill(self, target: servers.Target) -> None:
         """Fill the mailboxes of the chosen scenarios, and wait for the search texts."""
         with_imap = self._has("imap")
-        if self._has("mail"):
-            fill(self._generator, target, big=not with_imap)  # `fill_imap` fills the big ones
+        if self._has("mail", "events"):
+            fill(self._generator, target, big=self._has("mail") and not with_imap)  # `fill_imap` fills the big ones
         if with_imap:
             fill_imap(self._generator, target)
         for mailboxes in (SMALL, BIG) if with_imap else (SMALL,):
@@ -191,6 +193,8 @@ class Bench:
 
     def _chosen_scenarios(self) -> dict[str, Scenario]:
         """The scenarios in order: reading first, before deliveries change the mailboxes."""
+        if self._options.suite == "events":
+            return {name: WRITING[name] for name in (UNFILTERED, FILTERED)}
         return {**(IMAP if self._has("imap") else {}), **(READING | WRITING if self._has("mail") else {})}
 
     def _queue(self) -> None:
