@@ -130,7 +130,7 @@ def test_a_killed_replica_loses_only_its_connections(scaled: Project, resident: 
         killed = time.monotonic()
         load.wait_for(LOAD_MESSAGES)
         resumed = time.monotonic() - killed
-    scaled.up("smtp")
+    scaled.up(*REPLICATED)
     assert load.interrupted == SENDERS // REPLICAS
     assert load.deferred == 0
     assert resumed < 30
