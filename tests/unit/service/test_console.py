@@ -13,8 +13,9 @@ SHOWN = r"eve\x1b[2J\x07\u202e\x9b\x7f"
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
+    configured = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 def test_control_characters_in_a_log_line_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
