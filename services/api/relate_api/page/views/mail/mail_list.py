@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from relate_api.access.dependencies import InjectedServices, Principal, Services
-from relate_api.emails.filters import MAX_QUERY_CHARACTERS, EmailFilters, EmailSearch, MailboxName
+from relate_api.emails.filters import EmailFilters, EmailSearch, MailboxName
 from relate_api.emails.pages import empty_page, find_page
 from relate_api.emails.query_language import QueryError
 from relate_api.emails.schemas import EmailPage
@@ -19,7 +19,7 @@ from relate_api.page.notices import told_of
 from relate_api.page.rendering import render
 from relate_api.page.routes import ADMINISTRATION, PageRoute
 from relate_api.page.shown import label_query
-from relate_api.page.views.mail.place import Place
+from relate_api.page.views.mail.place import Place, Search
 from relate_api.page.visitors import ReadingOrAdministratingVisitor
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mailbox_names import DRAFTS, OWN_USES
@@ -29,7 +29,6 @@ PAGE_ITEMS = 50
 MAX_CURSOR_CHARACTERS = 200
 
 Cursor = Annotated[str | None, Query(max_length=MAX_CURSOR_CHARACTERS)]
-Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
 
 router = APIRouter(route_class=PageRoute)
 

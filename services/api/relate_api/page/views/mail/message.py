@@ -10,7 +10,6 @@ from fastapi import APIRouter, Query, Request, Response
 from relate_api.access.dependencies import InjectedServices, Services
 from relate_api.emails.bodies import read_bodies
 from relate_api.emails.endpoints import read_detail
-from relate_api.emails.filters import MAX_QUERY_CHARACTERS
 from relate_api.journeys.reading import read_journey
 from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.page.html_mail.frame import FRAME_SANDBOX, frame_document
@@ -19,7 +18,7 @@ from relate_api.page.html_mail.sanitiser import Sanitised, sanitise
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.views.mail.ends import ends_of
-from relate_api.page.views.mail.place import Place
+from relate_api.page.views.mail.place import Place, Search
 from relate_api.page.visitors import ReadingVisitor, Visitor
 from relate_mailstore.mailbox_names import DRAFTS, SENT
 from relate_mailstore.types import INBOX, MessageId
@@ -28,7 +27,6 @@ INLINE_CHARACTERS = 32 * 1024
 """HTML that is sanitised on the event loop; longer one in a thread."""
 
 Images = Annotated[bool, Query(description="Whether remote images are loaded, which tells their servers.")]
-Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
 AsText = Annotated[bool, Query(description="Whether the plain text is shown, although there is HTML.")]
 
 router = APIRouter(route_class=PageRoute)

@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Annotated
 from urllib.parse import urlencode
 from uuid import UUID
 
-from relate_api.emails.filters import EmailFilters, EmailSearch
+from fastapi import Query
+
+from relate_api.emails.filters import MAX_QUERY_CHARACTERS, EmailFilters, EmailSearch
 from relate_api.emails.query_language import QueryError
 from relate_api.emails.searching import to_message_query
 from relate_mailstore.cursors import encode_cursor
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import INBOX, AccountId, ListedMessage, MessageId, MessageQuery
+
+Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
 
 
 @dataclass(frozen=True, slots=True)
