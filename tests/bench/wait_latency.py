@@ -77,7 +77,7 @@ def _waiting(server: Server, address: str) -> Iterator[list[float]]:
 
     def read() -> None:
         answer = json.loads(connection.getresponse().read())
-        if answer.get("codes") == ["123456"]:
+        if "123456" in answer.get("codes", ()):
             answered.append(time.perf_counter())
 
     with closing(_request(server, address)) as connection:
