@@ -13,12 +13,15 @@ from relate_mailstore.event_types import NO_DETAIL, Detail, Event, EventName
 from relate_mailstore.identifiers import AccountId
 from relate_mailstore.journeys import COPY_EVENTS
 
-__all__ = ["NO_NAMES", "Names", "Step", "step_of", "visible_to"]
+__all__ = ["AUTHENTICATED_EVENTS", "NO_NAMES", "Names", "Step", "step_of", "visible_to"]
 
 Names = Mapping[AccountId, str]
 """Addresses of accounts, of those that a reader may know."""
 
 NO_NAMES: Names = MappingProxyType({})
+
+AUTHENTICATED_EVENTS = frozenset({EventName.RECEIVED, EventName.REFUSED})
+"""The events whose account is the one that has logged in to send."""
 
 _OF_SUBMISSION = frozenset({EventName.RECEIVED, EventName.QUEUED})  # their account is the submitter's
 _WITH_CLIENT = frozenset({EventName.RECEIVED, EventName.REFUSED, EventName.BOUNCED})
@@ -38,12 +41,13 @@ class Step(NamedTuple):
 
 def step_of(event: Event, names: Names = NO_NAMES) -> Step:
     """An event as it is shown: its detail has the message's ids, and the client that sent it."""
+    login = event.account_id if event.name in AUTHENTICATED_EVENTS else None
     added = {
         "id": None if event.message_id is None else str(event.message_id),
         "messageId": event.header_message_id,
         "sender": event.sender if event.name in _WITH_CLIENT else "",
         "client": event.client if event.name in _WITH_CLIENT else "",
-        "authenticatedAs": names.get(event.account_id, "") if _is_authenticated(event) and event.account_id else "",
+        "authenticatedAs": "" if login is None else names.get(login, ""),
     }
     detail = {key: value for key, value in added.items() if value} | dict(event.detail)
     return Step(event.name.value, event.time, event.service, event.recipient, event.reply, event.trace_id, detail)
@@ -70,10 +74,6 @@ def visible_to(account_id: AccountId, events: Sequence[Event]) -> Sequence[Event
 
 def _is_of_copy(event: Event) -> bool:
     return event.name is EventName.DELIVERED or event.name in COPY_EVENTS
-
-
-def _is_authenticated(event: Event) -> bool:
-    return event.name in {EventName.RECEIVED, EventName.REFUSED}
 
 
 def _receipt(event: Event, addresses: set[str]) -> Event:

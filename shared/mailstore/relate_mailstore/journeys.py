@@ -11,8 +11,9 @@ The rules, in their order; the first that applies decides, so that the order in 
 6. `received`: accepted; its other events were trimmed.
 7. `refused`: nothing of the above, because a client may be refused first and accepted when it tries again.
 
-Events about a copy in a mailbox have no recipient but an account: they are of the recipients for which the message
-was delivered to that account. Without one the copy has no address, like one that its owner's client has appended.
+Events about a copy in a mailbox are stored with an account and no recipient: they are of the recipients for which the
+message was delivered to that account, and shown with the first of them. Without one the copy has no address, like one
+that its owner's client has appended.
 """
 
 from collections import defaultdict
@@ -125,7 +126,7 @@ def journeys_of(events: Iterable[Event]) -> list[Journey]:
         if not of_message:
             found.append(of_message)
         of_message.append(event)
-    return [Journey(tuple(of_message), _ends(of_message)) for of_message in found]
+    return [_journey(of_message) for of_message in found]
 
 
 def find_end(events: Sequence[Event]) -> tuple[EndState, Event]:
@@ -146,12 +147,24 @@ def _place(event: Event) -> tuple[float, int]:
     return event.time, _ORDER[event.name]
 
 
-def _ends(events: Sequence[Event]) -> Sequence[End]:
-    """The ends of one message's recipients."""
-    delivered: defaultdict[AccountId | None, set[str]] = defaultdict(set)
-    for event in events:
+def _journey(events: Iterable[Event]) -> Journey:
+    """The journey of one message's events, which are in order."""
+    ordered = tuple(events)
+    recipients: defaultdict[AccountId | None, list[str]] = defaultdict(list)
+    for event in ordered:
         if event.name is EventName.DELIVERED and event.account_id is not None:
-            delivered[event.account_id].add(event.recipient)
+            recipients[event.account_id].append(event.recipient)
+    named = tuple(
+        event._replace(recipient=recipients[event.account_id][0])
+        if event.name in COPY_EVENTS and event.account_id in recipients
+        else event
+        for event in ordered
+    )
+    return Journey(named, _ends(named, recipients))
+
+
+def _ends(events: Sequence[Event], delivered: Mapping[AccountId | None, Sequence[str]]) -> Sequence[End]:
+    """The ends of one message's recipients, of whom some were delivered to an account."""
     of_recipient: defaultdict[tuple[str, AccountId | None], list[Event]] = defaultdict(list)
     for event in events:
         if event.name is EventName.RECEIVED:
@@ -159,7 +172,7 @@ def _ends(events: Sequence[Event]) -> Sequence[End]:
         if event.name not in COPY_EVENTS:
             of_recipient[event.recipient, None].append(event)
         elif event.account_id in delivered:
-            for address in delivered[event.account_id]:
+            for address in set(delivered[event.account_id]):
                 of_recipient[address, None].append(event)
         else:
             of_recipient["", event.account_id].append(event)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.identifiers import AccountId, MessageId
 from relate_mailstore.journey_views import step_of, visible_to
-from relate_mailstore.journeys import EndState, find_end, journeys_of
+from relate_mailstore.journeys import COPY_EVENTS, EndState, find_end, journeys_of
 from tests.support.examples import examples
 
 ALICE, BOB, CAROL = AccountId(1), AccountId(2), AccountId(3)
@@ -181,6 +181,19 @@ def test_the_sender_sees_all_recipients_but_not_what_users_do_with_their_copies(
         ("dan@a.example", EndState.RELAYED),
     ]
     assert "Spam" not in repr(seen)
+
+
+def test_what_a_user_does_with_a_copy_names_the_recipient() -> None:
+    (journey,) = journeys_of([*SUBMITTED, Event(EventName.DELETED, 9.0, ALICE, MESSAGE)])
+    copies = [(event.name.value, event.recipient) for event in journey.events if event.name in COPY_EVENTS]
+    assert copies == [("read", "bob@example.net"), ("deleted", "carol@example.net"), ("deleted", "")]
+
+
+def test_a_copy_that_was_delivered_for_two_addresses_names_the_first() -> None:
+    (journey,) = journeys_of([*SUBMITTED, SUBMITTED[1]._replace(time=1.15, recipient="office@example.net")])
+    (read,) = (event for event in journey.events if event.name is EventName.READ)
+    assert read.recipient == "bob@example.net"
+    assert [end.recipient for end in journey.ends if end.event is read] == ["bob@example.net", "office@example.net"]
 
 
 def test_a_stranger_sees_nothing() -> None:

@@ -6,9 +6,8 @@ from uuid import UUID
 from relate_accounts.types import UserId
 from relate_api.access.dependencies import Principal, Services
 from relate_api.journeys.schemas import MessageJourney
-from relate_mailstore.event_types import EventName
 from relate_mailstore.journey_search import find_journey
-from relate_mailstore.journey_views import Names
+from relate_mailstore.journey_views import AUTHENTICATED_EVENTS, Names
 from relate_mailstore.journeys import Journey
 from relate_mailstore.types import AccountId, MessageId
 
@@ -25,12 +24,12 @@ async def read_journey(email_id: UUID, principal: Principal, services: Services)
 
 
 async def submitter_names(services: Services, journeys: Iterable[Journey]) -> Names:
-    """The addresses of the accounts that have submitted messages."""
+    """The addresses of the accounts that have logged in to send."""
     submitters = {
         event.account_id
         for journey in journeys
         for event in journey.events
-        if event.name is EventName.RECEIVED and event.account_id is not None
+        if event.name in AUTHENTICATED_EVENTS and event.account_id is not None
     }
     names: dict[AccountId, str] = {}
     for account_id in submitters:

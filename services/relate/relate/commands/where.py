@@ -104,8 +104,11 @@ def _by_trace(journey: "Journey") -> dict[str, list[str]]:
 
 def _words(step: "Step") -> str:
     """A step in words: the service, the recipient, the reply, and what the detail has beside."""
+    from relate_mailstore.journeys import COPY_EVENTS
+
     detail = (f"{name} {_value(name, value)}" for name, value in step.detail.items() if name not in SHOWN_ONCE)
-    recipient = f"to {step.recipient}" if step.recipient else ""
+    to = "for" if step.event in COPY_EVENTS else "to"
+    recipient = f"{to} {step.recipient}" if step.recipient else ""
     return ", ".join(filter(None, (step.service and f"by {step.service}", recipient, step.reply, *detail)))
 
 
