@@ -39,8 +39,26 @@ _FIELDS = (
 )
 _TEXT_PLAIN = MediaType(b"text", b"plain", {b"charset": b"us-ascii"})  # RFC 2045 §5.2
 _MESSAGE = MediaType(b"message", b"rfc822", {})
-_SHOWN_IN_PLACE = ("text/", "multipart/", "message/")
-_SHOWN_INLINE = (*_SHOWN_IN_PLACE, "image/", "audio/", "video/")
+# Texts, and what only programs read in reports (RFC 3462, RFC 3464, RFC 8098). A calendar or a message is a file,
+# although it may have no name, because clients that do not show it in place offer it (RFC 8621 §4.1.4).
+_SHOWN_IN_PLACE = frozenset(
+    {
+        "text/plain",
+        "text/html",
+        "text/enriched",
+        "text/richtext",
+        "text/markdown",
+        "text/x-amp-html",
+        "text/watch-html",
+        "text/rfc822-headers",
+        "message/delivery-status",
+        "message/global-delivery-status",
+        "message/disposition-notification",
+        "message/global-disposition-notification",
+        "message/feedback-report",
+    }
+)
+_SHOWN_INLINE = ("image/", "audio/", "video/")
 
 
 class Kind(Enum):
@@ -161,8 +179,8 @@ def _presentation(disposition: bytes, media_type: str, filename: str) -> Present
     if media_type.startswith("multipart/"):
         return Presentation.IN_PLACE
     # Without a disposition, a part is a file if it has a filename or a type that clients do not display with the text.
-    shown = _SHOWN_INLINE if disposition == b"inline" else _SHOWN_IN_PLACE
-    return Presentation.FILE if filename or not media_type.startswith(shown) else Presentation.IN_PLACE
+    is_shown = media_type in _SHOWN_IN_PLACE or (disposition == b"inline" and media_type.startswith(_SHOWN_INLINE))
+    return Presentation.IN_PLACE if is_shown and not filename else Presentation.FILE
 
 
 def _encode_start(kind: Kind, media_type: MediaType, encoding: bytes, fields: Fields) -> bytes:

@@ -213,9 +213,9 @@ def test_parts_of_an_attached_message_are_no_attachments() -> None:
     inner = b"Content-Type: application/pdf\n\n%PDF"
     header = b"Content-Type: message/rfc822\n"
     attached = index_message(header + b"Content-Disposition: attachment\n\n" + inner)
-    shown = index_message(header + b"\n" + inner)
+    unnamed = index_message(header + b"\n" + inner)
     assert [part.section for part in attached.parts if part.attachment] == ["1"]
-    assert [part.section for part in shown.parts if part.attachment] == ["1.1"]
+    assert [part.section for part in unnamed.parts if part.attachment] == ["1"]
 
 
 HTML = b"""\
@@ -275,3 +275,22 @@ def test_part_text_is_decoded_from_its_charset() -> None:
     raw = b'Content-Type: text/plain; charset="KOI8-R"\nContent-Transfer-Encoding: base64\n\n8NLJ18XU\n'
     part = index_message(raw).parts[1]
     assert (part.charset, part_text(raw, part)) == ("koi8-r", "Привет")
+
+
+@pytest.mark.parametrize(
+    ("media_type", "is_file"),
+    [
+        ("text/calendar; method=REQUEST", True),
+        ("text/csv", True),
+        ("message/rfc822", True),
+        ("message/global", True),
+        ("text/plain", False),
+        ("text/html", False),
+        ("message/delivery-status", False),
+        ("text/rfc822-headers", False),
+    ],
+)
+def test_what_no_client_shows_with_the_text_is_a_file_without_a_name_too(media_type: str, is_file: bool) -> None:
+    parts = f"--b\n\nfyi\n--b\nContent-Type: {media_type}\n\nSubject: x\n\nx\n--b--\n"
+    index = index_message(b"Content-Type: multipart/mixed; boundary=b\n\n" + parts.encode())
+    assert [part.section for part in index.parts if part.attachment] == (["2"] if is_file else [])
