@@ -164,7 +164,7 @@ def _journey(events: Iterable[Event]) -> Journey:
 
 
 def _ends(events: Sequence[Event], delivered: Mapping[AccountId | None, Sequence[str]]) -> Sequence[End]:
-    """The ends of one message's recipients, of whom some were delivered to an account."""
+    """The ends of one message's recipients; `delivered` are those of each account."""
     of_recipient: defaultdict[tuple[str, AccountId | None], list[Event]] = defaultdict(list)
     for event in events:
         if event.name is EventName.RECEIVED:
