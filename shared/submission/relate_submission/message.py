@@ -2,7 +2,7 @@
 
 The header loses the fields that only this server may add, and in a submission its Bcc fields, whose addresses belong in
 the envelope only (RFC 5322 §3.6.3); a submission gets the fields that it lacks. The body is stored unchanged, octet for
-octet. What is stored here and what is sent elsewhere is the same message.
+octet. What is stored here and what is sent elsewhere is the same message, but for Return-Path, which the relay removes.
 """
 
 import re

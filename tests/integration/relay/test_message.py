@@ -20,7 +20,7 @@ SEVEN_BIT = ("PIPELINING", "SIZE")
 
 @pytest.mark.parametrize("capabilities", [CAPABILITIES, SEVEN_BIT])
 async def test_what_arrives_verifies(capabilities: tuple[str, ...]) -> None:
-    message = SignedMessage(TEXT, KEYS)
+    message = SignedMessage(b"Return-Path: <ann@example.test>\r\n" + TEXT, KEYS)
     async with Sink(capabilities=capabilities) as sink:
         connection = await open_connection("127.0.0.1", sink.port)
         await connection.greet("here.test")
@@ -34,6 +34,7 @@ async def test_what_arrives_verifies(capabilities: tuple[str, ...]) -> None:
     first, second = [each.content for each in sink.messages]
     assert first == second
     assert len(first) == size
+    assert b"Return-Path" not in first  # RFC 5321 §4.4
     assert first.isascii() == (capabilities == SEVEN_BIT)
     assert verified(first, KEYS) == [True, True]
 

@@ -2,11 +2,13 @@
 
 Content that the server cannot take is encoded, whether for its octets above 127 or because no server without BINARYMIME
 can take it: lines of more than 998 octets, NUL, a bare CR or LF. In a header, display names and texts are encoded, and
-domains become A-labels; a local part that is not ASCII has no other form, and is refused (RFC 6530 §8).
+domains become A-labels; a local part that is not ASCII has no other form, and is refused (RFC 6530 §8). The Return-Path
+that this server has put in front is not sent: the server that delivers a message adds it (RFC 5321 §4.4).
 """
 
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from relate_mime.fields import header_end
 from relate_mime.scan import scan
@@ -14,6 +16,8 @@ from relate_relay.dkim.conversion import Conversion, Refusal, Refused, Slice, ap
 from relate_relay.dkim.data import BLOCK_OCTETS, Data, classify
 
 __all__ = ["Prepared", "Refusal", "prepare"]
+
+_RETURN_PATH = re.compile(rb"Return-Path: <[^\r\n]*+\r\n(?![ \t])")  # as this system writes it: in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +45,23 @@ def prepare(raw: bytes, *, eight_bit_mime: bool, smtputf8: bool) -> Prepared | R
     """
     # RFC 6531 §3.1 (8): a server with SMTPUTF8 has 8BITMIME.
     conversion = Conversion(raw, eight_bit_mime=eight_bit_mime, smtputf8=smtputf8 and eight_bit_mime)
-    body = header_end(raw, 0, len(raw))
-    if classify(raw, 0, len(raw)) is Data.SEVEN_BIT:
-        conversion.close_header(0, body, depth=0)
+    return_path = _RETURN_PATH.match(raw)
+    header, body = return_path.end() if return_path else 0, header_end(raw, 0, len(raw))
+    if classify(raw, header, len(raw)) is Data.SEVEN_BIT:
+        conversion.close_header(header, body, depth=0)
     else:
         try:
-            conversion.convert(scan(raw))
+            conversion.convert(replace(scan(raw), header=header))
         except Refused as refused:
             return refused.refusal
-    header = b"".join(octets[start:stop] for octets, start, stop in apply_edits(raw, 0, body, conversion.header_edits))
+    pieces = apply_edits(raw, header, body, conversion.header_edits)
+    sent_header = b"".join(octets[start:stop] for octets, start, stop in pieces)
     slices = apply_edits(raw, body, len(raw), conversion.edits)
     return Prepared(
-        header,
-        needs_8bit=not (header.isascii() and all(chunk.isascii() for chunk in _chunks(slices))),
+        sent_header,
+        needs_8bit=not (sent_header.isascii() and all(chunk.isascii() for chunk in _chunks(slices))),
         needs_utf8=conversion.needs_utf8,
-        size=len(header) + sum(piece.stop - piece.start for piece in slices),
+        size=len(sent_header) + sum(piece.stop - piece.start for piece in slices),
         _slices=slices,
     )
 

@@ -80,6 +80,30 @@ def test_utf8_headers_are_not_changed_for_a_server_that_takes_them(text: str) ->
     assert prepared.needs_utf8
 
 
+@pytest.mark.parametrize("hop", CAPABILITIES)
+@pytest.mark.parametrize("path", ["<>", "<ann@example.test>", "<jörg@example.test>"])
+@pytest.mark.parametrize("body", ["text\n", "Grüße\n"])
+def test_the_return_path_in_front_is_not_sent(hop: tuple[bool, bool], path: str, body: str) -> None:  # RFC 5321 §4.4
+    rest = HEAD + "Received: from a\n\tby b\nX-Return-Path: <x>\n\n" + body
+    sent = prepare(crlf(f"Return-Path: {path}\n{rest}"), eight_bit_mime=hop[0], smtputf8=hop[1])
+
+    assert octets_of(sent) == octets_of(prepare(crlf(rest), eight_bit_mime=hop[0], smtputf8=hop[1]))
+
+
+@pytest.mark.parametrize("field", ["Subject: x\nReturn-Path: <a@b.example>\n", "Return-Path: <a@b.example>\n folded\n"])
+def test_a_return_path_that_is_not_the_servers_is_sent(
+    field: str,
+) -> None:  # relays do not search for it: RFC 5321 §4.4
+    raw = crlf(field + HEAD + "\ntext\n")
+
+    assert octets_of(prepare(raw, eight_bit_mime=True, smtputf8=False)) == raw
+
+
+def test_a_header_that_is_but_a_return_path_becomes_an_empty_one() -> None:
+    for raw in (b"Return-Path: <>\r\n\r\ntext\r\n", b"Return-Path: <>\r\n"):
+        assert octets_of(prepare(raw, eight_bit_mime=True, smtputf8=False)).partition(b"text")[0] == b"\r\n"
+
+
 def test_octets_that_are_not_changed_are_not_copied() -> None:
     raw = crlf(HEAD + "\n") + b"x" * 70 + b"\r\n" + b"text\r\n" * 100_000
     prepared = prepare(raw, eight_bit_mime=False, smtputf8=False)
