@@ -9,7 +9,7 @@ from relate_api.access.dependencies import InjectedServices, Reader, Services, W
 from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.mailboxes.schemas import MailboxDetails, MailboxList, MailboxPatch, NewMailbox
 from relate_mailstore.errors import InvalidMailboxName, MailboxExists, MailboxNotFound, TooManyMailboxes
-from relate_mailstore.mailbox_names import check_new_name, check_renaming, parents
+from relate_mailstore.mailbox_names import DELIMITER, check_new_name, check_renaming, parents
 from relate_mailstore.types import INBOX, AccountId, Mailbox
 
 # Ids are 64-bit integers in the database.
@@ -73,7 +73,7 @@ async def delete_mailbox(mailbox_id: Id, principal: Writer, services: InjectedSe
 
 
 async def _rename(services: Services, mailbox: Mailbox, new_name: str) -> str:
-    """Rename a mailbox; its new name as it is stored. Its subscription follows."""
+    """Rename a mailbox; its new name as it is stored. The subscriptions to it and to those below it follow."""
     store, account_id = services.store, mailbox.account_id
     if mailbox.name == INBOX:
         raise HTTPException(HTTPStatus.CONFLICT, "INBOX cannot be renamed")
@@ -82,14 +82,24 @@ async def _rename(services: Services, mailbox: Mailbox, new_name: str) -> str:
         check_renaming(mailbox.name, name)
     except InvalidMailboxName as error:
         raise HTTPException(HTTPStatus.CONFLICT, str(error)) from None
-    is_subscribed = mailbox.name in await store.subscriptions(account_id)
     await store.rename_mailbox(account_id, mailbox.name, name)
     await _create_parents(services, account_id, name)
     renamed = (await store.mailbox(account_id, name)).name
-    if is_subscribed:
-        await store.subscribe(account_id, renamed, True)
-        await store.subscribe(account_id, mailbox.name, False)
+    await _move_subscriptions(services, account_id, mailbox.name, renamed)
     return renamed
+
+
+async def _move_subscriptions(services: Services, account_id: AccountId, was: str, name: str) -> None:
+    """Subscribe to the new names of a renamed mailbox and of those below it, and forget the old names."""
+    store = services.store
+    existing = {mailbox.name for mailbox in await store.mailboxes(account_id)}
+    for old in await store.subscriptions(account_id):
+        if old != was and not old.startswith(was + DELIMITER):
+            continue
+        await store.subscribe(account_id, old, False)  # first, because the number of names is limited
+        new = name + old.removeprefix(was)
+        if new in existing:
+            await store.subscribe(account_id, new, True)
 
 
 def _checked(name: str) -> str:

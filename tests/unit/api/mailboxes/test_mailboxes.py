@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from relate_api.mailboxes.schemas import MAX_EMAILS
-from relate_mailstore.types import AccountId, Destination, Flag
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Uid
 from tests.support.factories import UNKNOWN_MESSAGE, delivery
 from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import create_api, create_client, expect_problem
@@ -83,6 +83,30 @@ async def test_a_renamed_mailbox_takes_those_below_it_and_its_subscription(clien
     assert not {"a", "a/b"} & names
 
 
+async def test_the_subscriptions_of_the_mailboxes_below_follow_a_renamed_one(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    created = await create(client, "a/b")
+    for name in ("a/b/c", "a/b/not", "a/bc"):
+        await create(client, name)
+    await world.store.subscribe(alice, "a/b/not", False)
+    await world.store.subscribe(alice, "a/b/gone", True)  # as IMAP allows: there is no such mailbox (RFC 9051 §6.3.7)
+    await client.patch(f"{MAILBOXES}/{created['id']}", json={"name": "d"})
+    subscribed = {*await world.store.subscriptions(alice)}
+    assert {"d", "d/c", "a/bc"} <= subscribed
+    assert not {"a/b", "a/b/c", "a/b/gone", "d/not", "d/gone"} & subscribed
+
+
+async def test_a_name_that_would_be_too_long_below_a_renamed_mailbox_is_refused(client: httpx.AsyncClient) -> None:
+    for below in ("/".join("b" * 49), "b" * 900):
+        await create(client, f"a/{below}")
+    above = (await by_name(client))["a"]
+    for name in ("c/d", "c" * 200):
+        refused = expect_problem(await client.patch(f"{MAILBOXES}/{above['id']}", json={"name": name}), 422)
+        assert "too long" in refused["detail"]
+    assert (await client.patch(f"{MAILBOXES}/{above['id']}", json={"name": "c"})).status_code == 200
+
+
 async def test_a_mailbox_is_unsubscribed(client: httpx.AsyncClient) -> None:
     created = await create(client, "a")
     response = await client.patch(f"{MAILBOXES}/{created['id']}", json={"subscribed": False})
@@ -139,6 +163,37 @@ async def test_a_moved_message_is_in_the_target_only(
     again = await client.post(f"{EMAILS}/{email}/move", json={"mailbox": "Archive"})
     assert again.json()["mailboxes"] == ["Archive"]
     assert (await world.store.mailbox(alice, "Archive")).messages == 1
+
+
+@pytest.mark.parametrize("is_in_target", [False, True])
+@pytest.mark.parametrize("how", ["move", "bulk"])
+async def test_a_moved_message_keeps_what_each_of_its_copies_has(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, how: str, is_in_target: bool
+) -> None:
+    places = ["INBOX", "Sent", *(["Archive"] if is_in_target else [])]
+    email = await deliver(world, *(Destination(alice, name) for name in places))
+    sent = await world.store.snapshot(alice, "Sent")
+    mark = FlagChange(Flag.SEEN | Flag.FLAGGED | Flag.ANSWERED | Flag.DELETED, add_keywords=("work",))
+    await world.store.set_flags(alice, sent.mailbox.id, [Uid(1)], mark)
+    path, body = (f"{email}/move", {}) if how == "move" else ("bulk/move", {"emailIds": [email]})
+    response = await client.post(f"{EMAILS}/{path}", json={**body, "mailbox": "Archive"})
+    assert response.status_code == 200, response.text
+    (entry,) = (await world.store.snapshot(alice, "Archive")).entries
+    # \Seen and \Deleted if each copy has them
+    assert (entry.flags, entry.keywords) == (Flag.FLAGGED | Flag.ANSWERED, ("work",))
+    assert [(await world.store.mailbox(alice, name)).messages for name in ("INBOX", "Sent")] == [0, 0]
+
+
+async def test_a_message_that_is_twice_in_the_target_stays_as_it_is(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    email = await deliver(world, Destination(alice, "Archive"))
+    archive = (await world.store.mailbox(alice, "Archive")).id
+    await world.store.copy(alice, archive, [Uid(1)], "Archive")
+    await world.store.set_flags(alice, archive, [Uid(2)], FlagChange(Flag.FLAGGED))
+    await client.post(f"{EMAILS}/{email}/move", json={"mailbox": "Archive"})
+    entries = (await world.store.snapshot(alice, "Archive")).entries
+    assert [entry.flags for entry in entries] == [0, Flag.FLAGGED]
 
 
 async def test_a_copied_message_is_in_the_target_as_well(
