@@ -1,9 +1,10 @@
 """What a reply or a forwarded message takes from the message that it answers: recipients, subject, threading fields."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from relate_accounts.addresses import find_canonical, reachable_by
 from relate_api.access.dependencies import Principal, Services
 from relate_api.compose.mime import Forwarded
 from relate_api.compose.schemas import (
@@ -31,10 +32,14 @@ _UNSAFE_IN_FILE_NAMES = re.compile(r'[\\/:*?"<>|]+')
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The message that is answered, the caller's addresses, and its Reply-To addresses, if it has any."""
+    """The message that is answered, the caller's addresses, and its Reply-To addresses, if it has any.
+
+    `own` are the verified addresses, and those in the message whose mail reaches the caller, as it does with a
+    `+detail`: canonical ones by how the message may write them, case folded.
+    """
 
     listed: ListedMessage
-    own: Sequence[str]
+    own: Mapping[str, str]
     reply_to: Sequence[Address] = ()
 
     @property
@@ -55,11 +60,8 @@ class Answered:
 
     def addressed(self) -> str | None:
         """The caller's address that the message was sent to, or from: it answers as that."""
-        addresses = {address.casefold(): address for address in self.own}
-        for each in (*self.index.to, *self.index.cc, *self.index.senders):
-            if each.address.casefold() in addresses:
-                return addresses[each.address.casefold()]
-        return None
+        named = (*self.index.to, *self.index.cc, *self.index.senders)
+        return next(filter(None, (self.own.get(each.address.casefold()) for each in named)), None)
 
     def recipients(self) -> tuple[Correspondent, ...]:
         """The recipients of a reply to the author; to an own message, those of that."""
@@ -74,20 +76,40 @@ class Answered:
         return to or self.recipients(), _correspondents(self.index.cc, (*own, *(each.address for each in to)))
 
     def _is_own(self) -> bool:
-        return self.index.sender.address.casefold() in {address.casefold() for address in self.own}
+        return self.index.sender.address.casefold() in self.own
 
 
 async def find_answered(services: Services, principal: Principal, message_id: MessageId) -> Answered:
     """The message that is answered. Raises MessageNotFound."""
     listed = await services.store.message(principal.account_id, message_id)
-    own = await services.accounts.addresses(principal.user.id)
     (raw,) = await services.store.headers(principal.account_id, [message_id])
     reply_to = [
         address
         for field in Header(raw or b"").fields(b"reply-to")
         for address in read_address_list(field.value).addresses
     ]
-    return Answered(listed, own, [each for each in reply_to if is_address(each.address)])
+    reply_to = [each for each in reply_to if is_address(each.address)]
+    index = listed.message.index
+    # A form on a web site writes as `web+form@…`, perhaps, and names the visitor in Reply-To: that is no own message.
+    authors = () if reply_to else (*index.senders, index.sender)
+    own = await _own_addresses(services, principal, (*index.to, *index.cc, *authors))
+    return Answered(listed, own, reply_to)
+
+
+async def _own_addresses(services: Services, principal: Principal, named: Iterable[Address]) -> Mapping[str, str]:
+    """The `own` of an Answered: of the addresses that its message names, those that the caller may send as.
+
+    Raises AccountsUnavailable.
+    """
+    verified = await services.accounts.addresses(principal.user.id)
+    reached: dict[str, str] = {}
+    for address in {each.address for each in named}:
+        canonical = find_canonical(address)
+        if canonical is None or {*reachable_by(canonical)}.isdisjoint(verified):
+            continue  # another's: the directory need not be asked
+        if await services.submission.directory.owns(principal.user.id, canonical):
+            reached[address.casefold()] = canonical
+    return reached | {address.casefold(): address for address in verified}
 
 
 async def forward(services: Services, principal: Principal, answered: Answered) -> Forwarded:

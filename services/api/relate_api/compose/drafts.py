@@ -20,7 +20,7 @@ from relate_api.compose.sending import Caller, Written, repeat_answer, send
 from relate_api.compose.special import find_special
 from relate_api.compose.stored import locate_draft, store_draft
 from relate_api.compose.uploads import JSON, received, too_large
-from relate_api.compose.writing import write
+from relate_api.compose.writing import write_named
 from relate_api.emails.endpoints import read_detail
 from relate_api.emails.filters import Paging
 from relate_api.emails.pages import find_page
@@ -106,7 +106,7 @@ async def _store(caller: Caller, replaced: MessageId | None) -> DraftDetails:
     async with received(caller.request, services, JSON) as upload:
         place = None if replaced is None else await locate_draft(services, account_id, replaced)
         reception = caller.reception()
-        written = await write(caller, await upload.parse(NewEmail), reception)
+        written = await write_named(caller, await upload.parse(NewEmail), reception)
         draft_id = await store_draft(caller, written, place)
     caller.response.headers["Location"] = f"/api/emails/{draft_id}"
     return DraftDetails(id=draft_id, message_id=f"{reception.identifier}@{reception.server_name}")

@@ -15,7 +15,7 @@ from relate_api.compose.refusals import SendingRoute
 from relate_api.compose.schemas import NewEmail, NewForward, NewReply, SentEmail
 from relate_api.compose.sending import Caller, Written, normalise_lines, send
 from relate_api.compose.uploads import JSON, MESSAGE, Upload
-from relate_api.compose.writing import write
+from relate_api.compose.writing import write_named
 from relate_mailstore.types import MessageId
 
 router = APIRouter(prefix="/api/emails", tags=["sending"], route_class=SendingRoute)
@@ -83,4 +83,4 @@ def _email(new: NewReply | NewForward, **others: object) -> NewEmail:
 
 async def _send_written(caller: Caller, email: NewEmail, key: Key) -> SentEmail:
     reception = caller.reception()
-    return await send(caller, await write(caller, email, reception), reception, key)
+    return await send(caller, await write_named(caller, email, reception), reception, key)

@@ -4,6 +4,7 @@ The standard library's email package encodes texts, and the header of each part.
 because its generator takes seconds for the lines of a large one.
 """
 
+import re
 import secrets
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
@@ -19,6 +20,8 @@ from relate_submission.trace_fields import date_time
 MAX_LINE_OCTETS = 998  # RFC 5322 §2.1.1
 ENCODED_LINE_OCTETS = 76  # RFC 2045 §6.8
 QUOTED_CHARACTERS = 64 * 1024  # longer texts are in base64, which takes a tenth of the time of quoted-printable
+
+_LINE_END = re.compile(r"\r\n|\r|\n")  # no others: U+0085 and U+2028 are characters of the text
 
 # Texts in 7 bits, which every server relays.
 _POLICY = policy.SMTP.clone(cte_type="7bit")
@@ -101,7 +104,9 @@ def _multipart(subtype: str, parts: Sequence[bytes]) -> bytes:
 
 
 def _text(text: str, subtype: str) -> bytes:
-    lines = text.splitlines()
+    lines = _LINE_END.split(text)
+    if not lines[-1]:  # the text has ended with a line end
+        lines.pop()
     is_plain = text.isascii() and all(len(line) <= MAX_LINE_OCTETS for line in lines)
     encoding = "7bit" if is_plain else "quoted-printable" if len(text) <= QUOTED_CHARACTERS else "base64"
     part = EmailMessage(_POLICY)

@@ -29,9 +29,12 @@ def with_pending(written: Written) -> bytes:
 
 
 def without_pending(message: bytes, draft: MessageId) -> Written:
-    """The message of a draft to be sent, without such fields, and what changes with it. Raises TooManyFields."""
+    """The message of a draft to be sent, without such fields, and what changes with it. Raises TooManyFields.
+
+    Its Date, which was that of its writing, is removed: it gets that of its sending (RFC 5322 §3.6.1).
+    """
     header = Header(message)
-    if fields := [*header.fields(_NAME)]:
+    if fields := [*header.fields(_NAME), *header.fields(b"date")]:
         message = header.without(fields) + message[len(header.octets) :]
     return Written(message, read_pending(header, draft))
 

@@ -17,7 +17,7 @@ Place = tuple[MailboxId, Uid]
 
 
 async def store_draft(caller: Caller, written: Written, replaced: Place | None) -> MessageId:
-    """Store a version of a draft, and remove the one that it replaces; returns its id.
+    """Store a version of a draft, and remove the one that it replaces, whose flags it keeps; returns its id.
 
     Raises HTTPException with 409, 413 or 422, MessageNotFound if the one to replace is gone, OverQuota, TooManyFields.
     """
@@ -26,7 +26,9 @@ async def store_draft(caller: Caller, written: Written, replaced: Place | None) 
     if len(message) > services.submission.max_content:
         raise too_large(services)
     mailbox = await find_special(services, account_id, DRAFTS)
-    new = NewMessage(message, Flag.DRAFT | Flag.SEEN)
+    older = None if replaced is None else (await services.store.snapshot(account_id, mailbox)).entries.find(replaced[1])
+    flags, keywords = (0, ()) if older is None else (older.flags & ~Flag.DELETED, older.keywords)
+    new = NewMessage(message, flags | Flag.DRAFT | Flag.SEEN, keywords)
     appended = await services.store.append(account_id, mailbox, [new], replaced, caller.principal.user.quota)
     snapshot = await services.store.snapshot(account_id, mailbox)
     entry = snapshot.entries.find(appended.uids[0])

@@ -11,6 +11,7 @@ from relate_api.compose.mime import Heading, InvalidAttachment, write_message
 from relate_api.compose.older import NOTHING_OLDER, Older
 from relate_api.compose.schemas import Correspondent, NewEmail
 from relate_api.compose.sending import Caller, Changes, Written
+from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.types import MessageId
 from relate_submission.envelope import Reception
 
@@ -18,8 +19,9 @@ from relate_submission.envelope import Reception
 async def write(caller: Caller, email: NewEmail, reception: Reception, older: Older = NOTHING_OLDER) -> Written:
     """The message, with what changes when it is sent. `older` is what it keeps of the draft that it was before.
 
-    Raises HTTPException with 422 for an attachment that is not base64, MessageNotFound.
+    Raises HTTPException with 422 for what cannot be written, MessageNotFound.
     """
+    _check(email)
     services, principal = caller.services, caller.principal
     replied = await _find(caller, email.reply_to_email_id)
     original = await _find(caller, email.forward_email_id)
@@ -40,6 +42,26 @@ async def write(caller: Caller, email: NewEmail, reception: Reception, older: Ol
     if answered is None:
         return Written(message, older.changes)
     return Written(message, Changes(answered=answered.listed.message.id, mark=REPLIED if replied else FORWARDED))
+
+
+async def write_named(caller: Caller, email: NewEmail, reception: Reception) -> Written:
+    """As `write`, for a request whose body names the message that it answers. Raises HTTPException with 404 and 422."""
+    try:
+        return await write(caller, email, reception)
+    except MessageNotFound:
+        raise HTTPException(
+            HTTPStatus.NOT_FOUND, "there is no message with the id in replyToEmailId or forwardEmailId"
+        ) from None
+
+
+def _check(email: NewEmail) -> None:
+    """Raise HTTPException with 422 for what no message can be."""
+    if email.reply_to_email_id is not None and email.forward_email_id is not None:
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "a message has replyToEmailId or forwardEmailId, but not both"
+        )
+    if any("\0" in text for text in (email.text_body, email.html_body) if text):
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "a text has NUL, which mail cannot have")  # RFC 2045 §2.7
 
 
 async def _find(caller: Caller, email_id: UUID | None) -> Answered | None:

@@ -114,6 +114,48 @@ async def test_a_reply_is_from_the_address_that_was_written_to(
     assert (await only(world, bob))["From"] == "sales@example.org"
 
 
+@pytest.mark.parametrize(
+    ("written", "author"),
+    [
+        ("Alice+Shop@example.org", "alice+shop@example.org"),
+        ("sales@bücher.example", "sales@xn--bcher-kva.example"),  # of her catch-all
+    ],
+)
+async def test_a_reply_to_all_is_from_the_callers_address_whose_mail_reached_the_caller_and_not_to_it(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient, *, written: str, author: str
+) -> None:
+    user = await world.accounts.user_by_address("alice@example.org")
+    await world.accounts.add_alias(user.id, "*@bücher.example")
+    email = await question(world, alice, to=f"{written}, carol@example.net")
+    sent = await answer(client, email, "reply-all")
+    assert addresses(sent) == ["bob@example.net", "carol@example.net"]
+    assert (await only(world, bob))["From"] == author
+
+
+async def test_an_address_with_a_detail_that_is_another_users_is_written_to(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
+) -> None:
+    carol = await world.accounts.user_by_address("carol@example.net")
+    await world.accounts.add_alias(carol.id, "alice+shop@example.org")
+    email = await question(world, alice, to="alice+shop@example.org, alice@example.org")
+    assert addresses(await answer(client, email, "reply-all")) == ["bob@example.net", "alice+shop@example.org"]
+
+
+async def test_mail_of_an_own_form_is_answered_where_its_reply_to_says(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    headers = ("Reply-To: carol@example.net",)
+    email = await question(world, alice, sender="alice+form@example.org", headers=headers)
+    assert addresses(await answer(client, email)) == ["carol@example.net"]
+
+
+async def test_a_reply_to_an_own_message_with_a_detail_goes_to_its_recipients(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    email = await question(world, alice, sender="alice+shop@example.org", to="carol@example.net")
+    assert addresses(await answer(client, email)) == ["carol@example.net"]
+
+
 async def test_what_a_stranger_wrote_adds_no_field_to_the_reply(
     world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
 ) -> None:
@@ -155,6 +197,28 @@ async def test_a_new_message_may_answer_another(
     assert (message["Subject"], message["In-Reply-To"]) == ("Own subject", "<simple@example.org>")
     (asked,) = (await world.store.snapshot(alice)).entries
     assert asked.flags == Flag.ANSWERED
+
+
+@pytest.mark.parametrize("path", [EMAILS, "/api/drafts"])
+async def test_a_message_does_not_answer_one_and_forward_another(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient, path: str
+) -> None:
+    email = await question(world, alice)
+    body = {**TEXT, "to": [{"address": "bob@example.net"}], "replyToEmailId": email, "forwardEmailId": email}
+    problem = expect_problem(await client.post(path, json=body), 422)
+    assert problem["detail"] == "a message has replyToEmailId or forwardEmailId, but not both"
+    assert not await raw_of(world, bob)
+
+
+@pytest.mark.parametrize("named", ["replyToEmailId", "forwardEmailId"])
+@pytest.mark.parametrize("path", [EMAILS, "/api/drafts"])
+async def test_a_message_that_the_body_names_and_that_does_not_exist_is_told_as_such(
+    world: MemoryBackend, bob: AccountId, client: httpx.AsyncClient, path: str, named: str
+) -> None:
+    body = {**TEXT, "to": [{"address": "bob@example.net"}], named: str(UNKNOWN_MESSAGE)}
+    problem = expect_problem(await client.post(path, json=body), 404)
+    assert problem["detail"] == "there is no message with the id in replyToEmailId or forwardEmailId"
+    assert not await raw_of(world, bob)
 
 
 @pytest.mark.parametrize("how", ["reply", "reply-all", "forward"])

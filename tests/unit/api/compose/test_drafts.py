@@ -1,5 +1,6 @@
 """`/api/drafts`: stored, replaced, deleted, sent."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 
 from relate_api.compose import pending
 from relate_api.compose.once import FIELD
-from relate_mailstore.types import AccountId, Flag, NewMessage
+from relate_mailstore.types import AccountId, Flag, FlagChange, NewMessage, Uid
 from tests.support.factories import UNKNOWN_MESSAGE, delivery
 from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import create_api, create_client, expect_problem
@@ -56,6 +57,33 @@ async def test_a_new_version_replaces_the_old_one(
     assert (listed["id"], listed["subject"]) == (response.json()["id"], "New")
     expect_problem(await client.put(f"{DRAFTS}/{draft}", json=HELLO), 404)
     assert (await world.store.mailbox(alice, "Drafts")).messages == 1
+
+
+async def test_a_new_version_keeps_the_flags_and_labels_of_the_old_one(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    draft = await create(client)
+    drafts = (await world.store.mailbox(alice, "Drafts")).id
+    mark = FlagChange(Flag.FLAGGED | Flag.DELETED, add_keywords=("work",))
+    await world.store.set_flags(alice, drafts, [Uid(1)], mark)
+    assert (await client.put(f"{DRAFTS}/{draft}", json=HELLO)).status_code == 200
+    (entry,) = (await world.store.snapshot(alice, "Drafts")).entries
+    assert (entry.flags, entry.keywords) == (Flag.DRAFT | Flag.SEEN | Flag.FLAGGED, ("work",))  # it is not deleted
+
+
+async def test_the_date_of_a_sent_draft_is_that_of_its_sending(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
+) -> None:
+    written = "Date: Thu, 1 Jan 2026 12:00:00 +0000\r\nMessage-ID: <draft@example.org>\r\n"
+    raw = f"{written}From: alice@example.org\r\nTo: bob@example.net\r\n\r\ntext\r\n".encode()
+    await world.store.provision(alice)
+    await world.store.append(alice, "Drafts", [NewMessage(raw, Flag.DRAFT)])
+    (draft,) = (await client.get(DRAFTS)).json()["items"]
+    before = datetime.now(UTC).replace(microsecond=0)
+    assert (await client.post(f"{DRAFTS}/{draft['id']}/send")).status_code == 201
+    message = await only(world, bob)
+    assert before <= message["Date"].datetime <= datetime.now(UTC)
+    assert message["Message-ID"] == "<draft@example.org>"
 
 
 async def test_a_sent_draft_is_in_sent_and_no_longer_in_drafts(

@@ -210,6 +210,27 @@ async def test_text_html_inline_images_and_files_are_mime(
     assert b"\n" not in raw.replace(b"\r\n", b"")
 
 
+@pytest.mark.parametrize("name", ["textBody", "htmlBody"])
+@pytest.mark.parametrize("rest", ["", "ä", "ä" * 70_000], ids=["7bit", "quoted-printable", "base64"])
+async def test_only_cr_and_lf_end_a_line_of_a_text(
+    world: MemoryBackend, bob: AccountId, client: httpx.AsyncClient, name: str, rest: str
+) -> None:
+    separators = "\x0b\x0c\x1c\x1d\x1e" + ("\x85\u2028\u2029" if rest else "")
+    text = f"a{separators}b"
+    await send(client, {**HELLO, "textBody": None, name: f"{text}\r\n{text}\r{text}\n\n{rest}"})
+    message = await only(world, bob)
+    assert message.get_content() == "\r\n".join([text, text, text, "", rest]) + ("\r\n" if rest else "")
+
+
+@pytest.mark.parametrize("name", ["textBody", "htmlBody"])
+async def test_nul_in_a_text_is_refused(
+    world: MemoryBackend, bob: AccountId, client: httpx.AsyncClient, name: str
+) -> None:  # RFC 2045 §2.7
+    problem = await send(client, {**HELLO, name: "a\0b"}, 422)
+    assert problem["detail"] == "a text has NUL, which mail cannot have"
+    assert not await raw_of(world, bob)
+
+
 @pytest.mark.parametrize(
     "subject", ["", "Grüße an alle", "=?utf-8?q?no?= encoded word", "word " * 180, "ä" * 900, "x" * 900, "日本 " * 200]
 )
