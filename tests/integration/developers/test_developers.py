@@ -1,9 +1,13 @@
 """The developers' mode as a process: its mail server, namespaces, faults, and when it refuses to start."""
 
 import asyncio
+import imaplib
 import json
+import os
 import smtplib
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +19,7 @@ import httpx
 import pytest
 
 from relate_mail.testing import ApiError, Mailbox, Namespace, NoMessage, Server, StartError
+from relate_mail.testing.server import parse_ready
 from relate_mailstore.queue_types import QueueFilter
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -224,6 +229,19 @@ def test_a_person_signs_in_at_the_page_with_any_login_and_finds_the_traces() -> 
 # --- start and stop
 
 
+def test_standard_output_has_the_ready_line_alone() -> None:
+    command = [sys.executable, "-m", "relate", "dev", "--json", "--any-ports"]
+    environment = {**os.environ, "OTEL_SDK_DISABLED": "false", "Otel__Verbose": "true"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        send(parse_ready(json.loads(line)), "alice@example.test")
+        process.terminate()
+        rest, errors = process.communicate(timeout=60)
+    assert rest == b""
+    assert b"smtp.command.data" in errors
+
+
 def test_all_servers_stop_at_the_same_time() -> None:
     faults = [option for name in ("smtp", "pop3", "imap") for option in ("--fault", f"{name} NOOP delay 60")]
     with run_dev(*faults) as server, ExitStack() as clients:
@@ -255,9 +273,59 @@ def test_it_does_not_listen_where_the_internet_is() -> None:
     expect_refusal("is reached from the Internet", Imap__Host="198.41.0.4")
 
 
+def test_a_refusal_is_told_although_spans_are_printed(tmp_path: Path) -> None:
+    with Product(tmp_path) as product:
+        product.relate_json("user", "add", "alice@example.test")
+    url = f"sqlite:///{tmp_path}/relate.db"
+    expect_refusal(
+        "users that the developers' mode has not made",
+        ConnectionStrings__DefaultConnection=url,
+        OTEL_SDK_DISABLED="false",
+        Otel__Verbose="true",
+    )
+
+
+def test_faults_of_a_namespace_concern_sessions_that_log_in_by_a_challenge(server: Server, mail: Namespace) -> None:
+    alice = mail.mailbox("alice")
+    mail.inject(
+        {"service": "imap", "command": "NOOP", "reply": "NO"}, {"service": "smtp", "command": "MAIL", "reply": "450"}
+    )
+    with imaplib.IMAP4(server.host, server.ports.imap, 30) as client:
+        client.authenticate("PLAIN", lambda _: f"\0{alice.address}\0{PASSWORD}".encode())
+        assert client.noop()[0] == "NO"
+    with smtp(server) as sender:
+        sender.user, sender.password = alice.address, PASSWORD
+        sender.ehlo()
+        sender.auth("LOGIN", sender.auth_login, initial_response_ok=False)
+        assert sender.mail("app@example.org")[0] == 450
+
+
+def test_an_abandoned_request_frees_its_place(mail: Namespace) -> None:
+    with run_dev(Dev__MaxWaiters="1") as server:
+        alice = Mailbox(server.url, mail.address("alice"))
+        with socket.create_connection((server.host, server.ports.http), timeout=30) as client:
+            fields = f"Host: localhost\r\nAuthorization: Bearer {alice.address}\r\n"
+            client.sendall(f"GET /api/wait?timeout=100 HTTP/1.1\r\n{fields}\r\n".encode())
+            assert wait_status(alice, until=503) == 503
+        assert wait_status(alice, until=404) == 404
+
+
+def wait_status(mailbox: Mailbox, until: int) -> int:
+    """The status of a short wait, repeated until it is this one, or some seconds have passed."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            mailbox.wait(timeout=0.05)
+        except (ApiError, NoMessage) as error:
+            status = error.status if isinstance(error, ApiError) else 404
+            if status == until or time.monotonic() > deadline:
+                return status
+
+
 def test_a_malformed_rule_or_file_is_one_line(tmp_path: Path) -> None:
     expect_refusal("relate: a fault is: SERVICE COMMAND", "--fault", "smtp")
     expect_refusal("relate: smtp has no such command", "--fault", "smtp FETCH reply 451")
+    expect_refusal("relate: a namespace has at most 20 rules", *["--fault", "smtp RCPT reply 451"] * 21)
     expect_refusal("relate: .* does not exist", "--seed", str(tmp_path / "missing.eml"))
 
 

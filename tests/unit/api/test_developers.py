@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 
 from relate.dev.authenticator import OpenAuthenticator
 from relate.dev.directory import OpenDirectory
@@ -16,6 +16,7 @@ from relate_api.developers import Developers
 from relate_api.developers.fault_rules import MAX_RULES, FaultRule
 from relate_api.developers.waiters import Waiters
 from relate_api.page import Page
+from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.queue_types import QueueFilter
 from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_submission.routing import LocalOnly
@@ -128,9 +129,52 @@ async def test_after_the_timeout_the_answer_is_404(client: httpx.AsyncClient) ->
     assert problem["detail"] == "no such message arrived in time"
 
 
-async def test_the_message_before_has_to_exist(client: httpx.AsyncClient) -> None:
-    unknown = "00000000-0000-0000-0000-000000000000"
-    assert "detail" not in expect_problem(await client.get("/api/wait", params={"after": unknown}), 404)
+async def test_a_message_before_that_is_unknown_or_deleted_is_not_told_as_no_message(
+    developing: Developing, client: httpx.AsyncClient
+) -> None:
+    deleted = await developing.deliver(ALICE)
+    assert (await client.delete("/api/emails")).json() == {"deletedCount": 1}
+    for after in (deleted, "00000000-0000-0000-0000-000000000000"):
+        problem = expect_problem(await client.get("/api/wait", params={"after": after}), 422)
+        assert problem["detail"] == "after: the INBOX has no such message, or no longer"
+
+
+async def test_a_message_that_is_deleted_when_it_has_arrived_is_not_told_as_no_message(
+    developing: Developing, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await developing.deliver(ALICE)
+
+    async def delete(*_: object) -> None:
+        raise MessageNotFound
+
+    monkeypatch.setattr(developing.world.store, "open", delete)
+    assert "deleted" in expect_problem(await client.get("/api/wait"), 409)["detail"]
+
+
+async def test_a_request_whose_client_disconnects_waits_no_longer(developing: Developing) -> None:
+    left = asyncio.Event()
+
+    async def receive() -> dict[str, str]:
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def wait() -> None:
+        with pytest.raises(HTTPException, match="404"):
+            async with developing.developers.waiters.waiting(3_600, receive):
+                await asyncio.Event().wait()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(wait())
+        await waiting(developing)
+        left.set()
+    assert len(developing.developers.waiters) == 0
+
+
+async def test_a_request_that_does_not_wait_needs_no_place(world: MemoryBackend) -> None:
+    developing = Developing(world, waiters=0)
+    async with developing.client() as client:
+        expect_problem(await client.get("/api/wait", params={"timeout": 0}), 404)
+        expect_problem(await client.get("/api/wait", params={"timeout": 1}), 503)
 
 
 @pytest.mark.parametrize(
@@ -189,10 +233,25 @@ async def test_the_field_moves_every_route_into_the_namespace(developing: Develo
         assert (await client.get("/api/wait", params={"to": "bob+one@example.test"})).json()["subject"] == "For Bob"
 
 
-@pytest.mark.parametrize("namespace", ["", "a b", "a+b", "x" * 33, "-a"])
-async def test_a_malformed_namespace_is_refused(developing: Developing, namespace: str) -> None:
+@pytest.mark.parametrize("namespace", ["", "a b", "a+b", "x" * 33, "-a", "_x", "a..b", "a."])
+async def test_a_malformed_namespace_is_refused_with_the_rule(developing: Developing, namespace: str) -> None:
     async with developing.client(namespace=namespace) as client:
-        assert "X-Relate-Namespace" in expect_problem(await client.get("/api/emails"), 400)["detail"]
+        detail = expect_problem(await client.get("/api/emails"), 400)["detail"]
+        assert detail.startswith("X-Relate-Namespace has 1 to 32 letters")
+        assert "a letter or digit first" in detail
+
+
+async def test_parameters_that_do_not_limit_what_is_emptied_are_refused(
+    developing: Developing, client: httpx.AsyncClient
+) -> None:
+    await developing.deliver(ALICE)
+    expect_problem(await client.delete("/api/emails", params={"to": ALICE}), 422)
+    assert (await client.get("/api/emails")).json()["totalCount"] == 1
+    await client.put("/api/faults", json={"rules": [RULE]})
+    expect_problem(await client.get("/api/faults", params={"service": "smtp"}), 422)
+    expect_problem(await client.put("/api/faults", params={"service": "smtp"}, json={"rules": []}), 422)
+    expect_problem(await client.delete("/api/faults", params={"service": "smtp"}), 422)
+    assert len((await client.get("/api/faults")).json()["rules"]) == 1
 
 
 async def test_only_the_mailboxes_of_the_namespace_are_emptied(developing: Developing) -> None:

@@ -14,7 +14,19 @@ from relate_api.developers.namespaces import complete, namespace_of, parse_names
         ("(https://example.org/a)", ["https://example.org/a"]),
         ("https://example.org/a_(b)", ["https://example.org/a_(b)"]),
         ("<https://example.org/a> https://example.org/a", ["https://example.org/a"]),
-        ("ftp://example.org mailto:a@example.org", []),
+        ("ftp://example.org mailto:a@example.org https://… https://.", []),
+        (
+            "https://example.org/?token=a_ and https://example.org/b*",
+            ["https://example.org/?token=a_", "https://example.org/b*"],
+        ),
+        ("_https://example.org/a_ **https://example.org/b**", ["https://example.org/a", "https://example.org/b"]),
+        ("<https://example.org/a.> <https://example.org/b)>", ["https://example.org/a.", "https://example.org/b)"]),
+        ("“https://example.org/a” ‘https://example.org/b’", ["https://example.org/a", "https://example.org/b"]),
+        ("https://example.org/a。（https://example.org/b）、", ["https://example.org/a", "https://example.org/b"]),
+        (
+            "(https://example.org/a_(b)). (see https://example.org/c))",
+            ["https://example.org/a_(b)", "https://example.org/c"],
+        ),
     ],
 )
 def test_links_of_plain_text(text: str, links: list[str]) -> None:
@@ -34,6 +46,34 @@ def test_links_of_html_follow_those_of_the_text_and_are_decoded() -> None:
 
 
 @pytest.mark.parametrize(
+    ("html", "links"),
+    [
+        (
+            '<a href="https://e.org/?token=1&region=eu&amp;copy=2&amp3&lt;">',
+            ["https://e.org/?token=1&region=eu&copy=2&amp3%3C"],
+        ),
+        ('<a title="a > b" href="https://e.org/a">', ["https://e.org/a"]),
+        ('<a title="go href=https://other.example/x" href=https://e.org/real>', ["https://e.org/real"]),
+        ('<a href="https://e.org/first" href="https://e.org/second">', ["https://e.org/first"]),
+        ("<!-- <a href=https://e.org/comment> --><a href=https://e.org/a>", ["https://e.org/a"]),
+        ("<script>'<a href=https://e.org/x>'</script><a href=https://e.org/a>", ["https://e.org/a"]),
+        ("<map><area HREF=https://e.org/area></map></a href=https://e.org/x>", ["https://e.org/area"]),
+        ('<a href=" https://e.org/a\r\n\tb ">', ["https://e.org/ab"]),
+        ('<a href="https://e.org/a b|{}^`&quot;">', ["https://e.org/a%20b|{}^`%22"]),
+        ("<a href=https://e.org/none <a href='https://e.org/x", []),
+        ("<a href=https:///x><a href=mailto:a@e.org><a name=b><a href>", []),
+    ],
+)
+def test_links_of_html_are_read_as_browsers_read_them(html: str, links: list[str]) -> None:
+    assert find_links(None, html) == links
+
+
+def test_a_reference_of_many_digits_is_kept() -> None:
+    reference = f"&#{'1' * 5_000};"
+    assert find_links(None, f"<a href=https://e.org/{reference}>") == [f"https://e.org/{reference}"]
+
+
+@pytest.mark.parametrize(
     ("text", "codes"),
     [
         ("Your code: 123456.", ["123456"]),
@@ -44,6 +84,11 @@ def test_links_of_html_follow_those_of_the_text_and_are_decoded() -> None:
         ("https://example.org/123456 only", []),
         ("call +4912345678, user12345, 12345@example.org", []),
         ("1234 1234 5678", ["1234", "5678"]),
+        ("1234-5678", ["1234-5678"]),
+        ("G-482913, OTP-482914, CODE-482915", ["482913", "482914", "CODE-482915"]),
+        ("123\u00a0456, 123\u2009457 or 123\u2011458", ["123456", "123457", "123458"]),
+        ("验证码482913，コードは482914です", ["482913", "482914"]),
+        ("123 456 789, 123-456-789", []),
     ],
 )
 def test_codes_of_plain_text(text: str, codes: list[str]) -> None:
@@ -53,6 +98,7 @@ def test_codes_of_plain_text(text: str, codes: list[str]) -> None:
 def test_codes_of_the_subject_come_first_and_html_is_read_without_plain_text() -> None:
     assert find_codes("654321 is your code", None, "<b style='color:#123456'>11</b><b>2233</b>") == ["654321", "112233"]
     assert find_codes("", "no code", "<b>123456</b>") == []
+    assert find_codes("", " \r\n", "<b>123&nbsp;456</b>") == ["123456"]
 
 
 def test_what_is_found_is_limited() -> None:
@@ -85,4 +131,4 @@ def test_a_login_without_a_domain_gets_the_servers_name() -> None:
 
 def test_namespaces_are_names() -> None:
     assert parse_namespace(" Test-1.a_b ") == "test-1.a_b"
-    assert [parse_namespace(text) for text in ("", "+", "ä", "a" * 33, ".a")] == [None] * 5
+    assert [parse_namespace(text) for text in ("", "+", "ä", "a" * 33, ".a", "_a", "a.", "a..b")] == [None] * 8

@@ -1,9 +1,12 @@
 """Finds the first message of a mailbox that a test waits for: in the order of arrival, by the store's notices."""
 
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from relate_api.developers.waiters import Waiters
-from relate_mailstore.errors import MailboxNotFound, MessageNotFound
+from fastapi import HTTPException
+
+from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.folding import fold
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import INBOX, AccountId, MessageId, Snapshot
@@ -18,11 +21,12 @@ class Wanted:
 
 
 async def wait_for(
-    store: MailStore, account_id: AccountId, wanted: Wanted, waiters: Waiters, seconds: float
+    store: MailStore, account_id: AccountId, wanted: Wanted, waiting: AbstractAsyncContextManager[None]
 ) -> MessageId:
     """The first message in the INBOX that is wanted, also one that was there before the call.
 
-    Raises MessageNotFound if there is no message `after`, StoreUnavailable, and HTTPException as `Waiters.waiting`.
+    `waiting` bounds the wait: see `Waiters.waiting`. Raises StoreUnavailable, and HTTPException: 422 if there is no
+    message `after`, and those of `waiting`.
     """
     try:
         snapshot = await store.snapshot(account_id)
@@ -34,7 +38,7 @@ async def wait_for(
         found = await search.look(await store.refresh(snapshot))
         if found is not None:
             return found
-        async with waiters.waiting(seconds):
+        async with waiting:
             async for notice in notices:
                 if notice.mailbox_id != snapshot.mailbox.id:
                     continue
@@ -67,10 +71,11 @@ class _Search:
 
 
 def _uid_after(snapshot: Snapshot, wanted: Wanted) -> int:
-    """The first UID to look at. Raises MessageNotFound."""
+    """The first UID to look at. Raises HTTPException with 422."""
     if wanted.after is None:
         return 1
     uids = snapshot.entries.uids_of([wanted.after]).get(wanted.after)
     if not uids:
-        raise MessageNotFound
+        # Not 404, which tells that no message has arrived.
+        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "after: the INBOX has no such message, or no longer")
     return uids[-1] + 1

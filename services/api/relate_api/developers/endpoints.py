@@ -21,13 +21,15 @@ from relate_api.developers.schemas import (
     FaultRuleDetails,
     FaultRuleList,
     FaultRulesBody,
+    NoQuery,
     ReleasedEmail,
     ReleaseRequest,
     WaitQuery,
 )
 from relate_api.developers.waiters import Waiters
 from relate_api.emails.endpoints import read_detail
-from relate_api.emails.schemas import DeletedCount
+from relate_api.emails.schemas import DeletedCount, EmailDetail
+from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.types import MessageId
 
 INLINE_CHARACTERS = 64 * 1024  # searched on the event loop: some milliseconds; longer texts in a thread
@@ -53,8 +55,16 @@ InjectedDevelopers = Annotated[Developers, Depends(get_developers)]
 router = APIRouter(prefix="/api", tags=["developers"])
 
 
+async def refuse_query(_: Annotated[NoQuery, Query()]) -> None:
+    """Refuse parameters of the query: a caller who limits what is emptied by one would lose all."""
+
+
+WithoutQuery = Depends(refuse_query)
+
+
 @router.get("/wait")
 async def wait_for_email(
+    request: Request,
     query: Annotated[WaitQuery, Query()],
     principal: Reader,
     services: InjectedServices,
@@ -63,31 +73,30 @@ async def wait_for_email(
     """Wait for a message, and get it with its text, links and codes. After the timeout the answer is 404."""
     owner = principal if query.to is None else await _owner(query.to, principal, services)
     wanted = Wanted(query.subject, None if query.after is None else MessageId(query.after))
-    message_id = await wait_for(services.store, owner.account_id, wanted, developers.waiters, query.timeout)
-    listed = await services.store.message(owner.account_id, message_id)
-    raw = await services.store.open(owner.account_id, message_id)
-    detail = await read_detail(owner, services, listed, raw)
+    waiting = developers.waiters.waiting(query.timeout, request.receive)
+    message_id = await wait_for(services.store, owner.account_id, wanted, waiting)
+    detail = await _read(owner, services, message_id)
     text, html = detail.text_body, detail.html_body
     find = partial(_find, detail.subject, text, html)
     links, codes = find() if len(text or "") + len(html or "") <= INLINE_CHARACTERS else await asyncio.to_thread(find)
     return ArrivedEmail.with_found(detail, links, codes)
 
 
-@router.delete("/emails")
+@router.delete("/emails", dependencies=[WithoutQuery])
 async def empty_mailboxes(principal: Writer, services: InjectedServices) -> DeletedCount:
     """Delete all messages of all mailboxes in the caller's namespace; without a namespace, of those that have none."""
     namespace = namespace_of(principal.user.address)
     return DeletedCount(deleted_count=await empty_namespace(services.accounts, services.store, namespace))
 
 
-@router.get("/faults")
+@router.get("/faults", dependencies=[WithoutQuery])
 async def list_faults(principal: Reader, developers: InjectedDevelopers) -> FaultRuleList:
     """List the rules of the caller's namespace, and how many faults each has injected."""
     states = developers.faults.of(namespace_of(principal.user.address))
     return FaultRuleList(rules=[FaultRuleDetails.of(state) for state in states])
 
 
-@router.put("/faults")
+@router.put("/faults", dependencies=[WithoutQuery])
 async def replace_faults(body: FaultRulesBody, principal: Writer, developers: InjectedDevelopers) -> FaultRuleList:
     """Replace the rules of the caller's namespace. Sessions that are open follow them from their next command on."""
     namespace = namespace_of(principal.user.address)
@@ -100,7 +109,7 @@ async def replace_faults(body: FaultRulesBody, principal: Writer, developers: In
     return FaultRuleList(rules=[FaultRuleDetails.of(state) for state in states])
 
 
-@router.delete("/faults", status_code=HTTPStatus.NO_CONTENT)
+@router.delete("/faults", status_code=HTTPStatus.NO_CONTENT, dependencies=[WithoutQuery])
 async def delete_faults(principal: Writer, developers: InjectedDevelopers) -> None:
     """Delete the rules of the caller's namespace."""
     developers.faults.replace(namespace_of(principal.user.address), [])
@@ -115,6 +124,16 @@ async def release_email(
         raise HTTPException(HTTPStatus.CONFLICT, "mail to other servers is disabled: Relay__Enabled")
     mailbox = await _resolve(request.mailbox, services)
     return ReleasedEmail(queued=await release(services, request, mailbox))
+
+
+async def _read(owner: Principal, services: Services, message_id: MessageId) -> EmailDetail:
+    """The message that has arrived. Raises StoreUnavailable, and HTTPException with 409 if it was deleted meanwhile."""
+    try:
+        listed = await services.store.message(owner.account_id, message_id)
+        raw = await services.store.open(owner.account_id, message_id)
+        return await read_detail(owner, services, listed, raw)
+    except MessageNotFound:  # not 404, which tells that no message has arrived
+        raise HTTPException(HTTPStatus.CONFLICT, "the message was deleted when it had arrived") from None
 
 
 def _find(subject: str, text: str | None, html: str | None) -> tuple[list[str], list[str]]:

@@ -2,26 +2,31 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from html import unescape
 from itertools import islice
 
+from relate_api.developers.hrefs import find_hrefs
 from relate_mime.html import html_text
 
 MAX_ITEMS = 100  # links, and codes, of one message
 
-_URL = re.compile(r"https?://[^\s<>\"\\^`{|}]+", re.IGNORECASE)
-_TRAILING = ".,;:!?'*_"  # punctuation of the sentence around a link
-# No match contains "<", so that the search for the end of one tag ends at the next.
-_HREF = re.compile(
-    r"""<a\s(?:[^<>]*?\s)?href\s*+=\s*+(?:"([^"<>]*+)"|'([^'<>]*+)'|([^\s"'<>]++))""",
+# No URL contains the quotes and the punctuation that end a sentence or a phrase around it.
+_URL = re.compile(
+    r"https?://(?=[^\W_]|\[)[^\s<>\"\\^`{|}“”„‘’«»‹›…、。，．；：！？（）［］「」『』【】〈〉《》]+",
     re.IGNORECASE,
 )
-# Digits, at once or in two groups; or capitals and digits with at least one digit, in groups of four and more.
+_HTTP = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
+_TRAILING = ".,;:!?'"  # punctuation of the sentence around a link
+_EMPHASIS = "*_"  # of a link as a whole: _https://example.org/a_
+# ASCII only, because letters of scripts without spaces stand directly beside a code.
 _CODE = re.compile(
-    r"(?<![\w.,/+-])(?:[0-9]{4,10}|[0-9]{3}[ -][0-9]{3}|(?=[A-Z-]{0,40}[0-9])[A-Z0-9]{4,10}(?:-[A-Z0-9]{4,10}){0,3})"
-    r"(?![\w/@-]|[.,][0-9])"
+    r"(?<![A-Za-z0-9_.,/+-])(?:"
+    r"(?:[A-Z]{1,3}-)?([0-9]{4,10})"
+    r"|(?<![0-9][ ])([0-9]{3})[ -]([0-9]{3})(?![ ][0-9])"
+    r"|((?=[A-Z-]{0,40}[0-9])[A-Z0-9]{4,10}(?:-[A-Z0-9]{4,10}){0,3})"
+    r")(?![A-Za-z0-9_/@-]|[.,][0-9])"
 )
-_TWO_GROUPS = re.compile(r"([0-9]{3})[ -]([0-9]{3})")
+# Spaces that do not break, or are narrow, and hyphens: figures are grouped by them.
+_PLAIN = str.maketrans({"\u00a0": " ", "\u2007": " ", "\u2009": " ", "\u202f": " ", "\u2010": "-", "\u2011": "-"})
 
 
 def find_links(text: str | None, html: str | None) -> list[str]:
@@ -32,27 +37,38 @@ def find_links(text: str | None, html: str | None) -> list[str]:
 def find_codes(subject: str, text: str | None, html: str | None) -> list[str]:
     """The distinct codes of the subject, then of the plain text, or of the HTML's visible text; at most MAX_ITEMS.
 
-    Two groups of three digits are one code without the space or hyphen. Links are left out.
+    A code is 4 to 10 digits, without a prefix of up to three capitals and a hyphen; two groups of three digits, which
+    are joined; or one to four groups of 4 to 10 capitals and digits, with hyphens. Links are left out.
     """
-    body = "".join(html_text([html])) if text is None and html is not None else text or ""
+    body = text if text and not text.isspace() else "".join(html_text([html or ""]))
     return _distinct(
-        _TWO_GROUPS.sub(r"\1\2", found[0]) for part in (subject, body) for found in _CODE.finditer(_URL.sub(" ", part))
+        "".join(filter(None, found.groups()))
+        for part in (subject, body)
+        for found in _CODE.finditer(_URL.sub(" ", part).translate(_PLAIN))
     )
 
 
 def _links(text: str, html: str) -> Iterator[str]:
     for found in _URL.finditer(text):
-        yield _without_punctuation(found[0])
-    for found in _HREF.finditer(html):
-        url = unescape(next(filter(None, found.groups()), "")).strip()
-        if _URL.fullmatch(url):
-            yield url
+        before, after = text[max(found.start() - 1, 0) : found.start()], text[found.end() : found.end() + 1]
+        # RFC 3986, appendix C: between angle brackets the URL is complete.
+        yield found[0] if (before, after) == ("<", ">") else _without_punctuation(found[0], before)
+    yield from filter(_HTTP.match, find_hrefs(html))
 
 
-def _without_punctuation(url: str) -> str:
-    """A URL of plain text without what belongs to its sentence: `(see https://example.org/a).`"""
-    closing = "".join(close for opening, close in ("()", "[]") if opening not in url)
-    return url.rstrip(_TRAILING + closing)
+def _without_punctuation(url: str, before: str) -> str:
+    """A URL of plain text without what belongs to its sentence: `(see https://example.org/a).`
+
+    A closing parenthesis belongs to the URL if that has the opening one.
+    """
+    trailing = _TRAILING + (before if before in _EMPHASIS else "")
+    surplus = {close: url.count(close) - url.count(opening) for opening, close in ("()", "[]")}
+    end = len(url)
+    while url[end - 1] in trailing or surplus.get(url[end - 1], 0) > 0:
+        end -= 1
+        if url[end] in surplus:
+            surplus[url[end]] -= 1
+    return url[:end]
 
 
 def _distinct(found: Iterable[str]) -> list[str]:

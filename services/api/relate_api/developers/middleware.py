@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from relate_accounts.keys import is_well_formed
-from relate_api.developers.namespaces import FIELD, parse_namespace, within
+from relate_api.developers.namespaces import FIELD, RULE, parse_namespace, within
 from relate_api.http.errors import problem
 
 _SCHEME = "bearer"
@@ -26,8 +26,7 @@ class NamespaceMiddleware:
             return
         namespace = parse_namespace(field)
         if namespace is None:
-            detail = f"{FIELD} has 1 to 32 letters, digits, dots, hyphens and underscores"
-            await problem(HTTPStatus.BAD_REQUEST, detail)(scope, receive, send)
+            await problem(HTTPStatus.BAD_REQUEST, f"{FIELD} has {RULE}")(scope, receive, send)
             return
         await self._app(_moved(scope, namespace), receive, send)
 

@@ -8,7 +8,9 @@ import re
 
 FIELD = "X-Relate-Namespace"
 
-_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
+RULE = "1 to 32 letters, digits, hyphens, underscores and single dots, with a letter or digit first and no dot last"
+
+_NAMESPACE = re.compile(r"(?=.{1,32}\Z)[a-z0-9](?:\.?[a-z0-9_-])*+")  # within a dot-atom (RFC 5322 §3.2.3)
 
 
 def parse_namespace(text: str) -> str | None:

@@ -41,6 +41,10 @@ class WaitQuery(RequestModel):
     ] = DEFAULT_TIMEOUT_SECONDS
 
 
+class NoQuery(RequestModel):
+    """No parameters."""
+
+
 class ArrivedEmail(EmailDetail):
     """A message with its text, and the links and codes in it."""
 

@@ -1,4 +1,4 @@
-"""The requests that wait for a message: their limit, and their end when the process stops."""
+"""The requests that wait for a message: their limit, and their end when the client or the process leaves."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import HTTPException
+from starlette.types import Receive
 
 
 class Waiters:
@@ -20,12 +21,17 @@ class Waiters:
         return len(self._deadlines)
 
     @asynccontextmanager
-    async def waiting(self, seconds: float) -> AsyncIterator[None]:
-        """Wait inside the block, at most so long. Raises HTTPException with 404 after that, 503 beyond the limit."""
+    async def waiting(self, seconds: float, receive: Receive) -> AsyncIterator[None]:
+        """Wait inside the block, at most so long, and not after the client has disconnected, as `receive` tells.
+
+        Raises HTTPException with 404 after that, 503 beyond the limit.
+        """
+        if not seconds:
+            raise _not_found()
         if self._closed or len(self) >= self._limit:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests wait for messages")
         try:
-            async with asyncio.timeout(seconds) as deadline:
+            async with asyncio.timeout(seconds) as deadline, _until_disconnect(receive, deadline):
                 self._deadlines.add(deadline)
                 try:
                     yield
@@ -34,11 +40,36 @@ class Waiters:
         except TimeoutError:
             if self._closed:
                 raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the server stops") from None
-            raise HTTPException(HTTPStatus.NOT_FOUND, "no such message arrived in time") from None
+            raise _not_found() from None
 
     def close(self) -> None:
         """End all waits, and admit no others."""
         self._closed = True
-        now = asyncio.get_running_loop().time()
         for deadline in self._deadlines:
-            deadline.reschedule(now)
+            _expire(deadline)
+
+
+@asynccontextmanager
+async def _until_disconnect(receive: Receive, deadline: asyncio.Timeout) -> AsyncIterator[None]:
+    """Let the deadline expire when the client disconnects inside the block, because no client reads the answer then."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        _expire(deadline)
+
+    watching = asyncio.create_task(watch(), name="wait disconnect")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
+
+
+def _expire(deadline: asyncio.Timeout) -> None:
+    if not deadline.expired():  # its block may not have ended yet
+        deadline.reschedule(asyncio.get_running_loop().time())
+
+
+def _not_found() -> HTTPException:
+    return HTTPException(HTTPStatus.NOT_FOUND, "no such message arrived in time")

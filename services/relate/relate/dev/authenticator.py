@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from relate.dev.faults import note_login
 from relate.dev.mailboxes import Mailboxes
 from relate_accounts.keys import is_well_formed
 from relate_accounts.ports import TokenAcceptor, TokenLogins
@@ -43,6 +44,7 @@ class OpenAuthenticator:
         self._keys.accept_tokens(tokens)
 
     async def _open(self, login: str) -> Verdict:
+        note_login(login)
         user = await self._mailboxes.owner(complete(login, self._server_name))
         if user is None or user.disabled is not None:
             return Denied(FailureReason.USER_NOT_FOUND)

@@ -27,14 +27,17 @@ def parse_rule(text: str) -> FaultRule:
     match = _RULE.fullmatch(" ".join(text.split()))
     if match is None:
         raise ConfigurationError(f"a fault is: {USAGE}")
-    percent, times, delay = float(match["percent"] or 100), match["times"], float(match["delay"] or 0)
-    if not 0 < percent <= 100 or delay > MAX_DELAY_SECONDS:
-        raise ConfigurationError(f"a fault has up to 100 %, and a delay of at most {MAX_DELAY_SECONDS:g} seconds")
+    percent, delay = float(match["percent"] or 100), float(match["delay"] or 0)
+    times = None if match["times"] is None else int(match["times"])
+    if not 0 < percent <= 100 or times == 0 or delay > MAX_DELAY_SECONDS:
+        raise ConfigurationError(
+            f"a fault has more than 0 and up to 100 %, at least 1 times, and a delay of at most {MAX_DELAY_SECONDS:g} s"
+        )
     rule = FaultRule(
         cast("FaultService", match["service"]),
         match["command"],
         percent / 100,
-        None if times is None else int(times),
+        times,
         delay,
         match["reply"] or "",
         None if match["disconnect"] is None else Disconnect(match["disconnect"]),

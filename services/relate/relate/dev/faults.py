@@ -1,6 +1,7 @@
 """Injects faults by rules of namespaces: the `FaultRules` of the API, and the `FaultInjection` of each service."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from random import random
 
@@ -120,6 +121,10 @@ class _Session:
         """See `SessionFaults`."""
         return self._faults.choose(self._service, command, self._namespaces(command))
 
+    def note_login(self, login: str) -> None:
+        """Apply the rules of the login's namespace from now on."""
+        self._login = namespace_of(login)
+
     def _namespaces(self, command: CommandLike) -> Iterator[str]:
         """Those of a command, each once: of RCPT its recipient's, of other commands all of the transaction."""
         concerned: Sequence[str] = ()
@@ -131,12 +136,24 @@ class _Session:
                 if len(self._transaction) < MAX_SESSION_NAMESPACES:
                     self._transaction[concerned[0]] = None
             case Auth() | Pop3Auth() | Authenticate() | Login() | User():
-                self._login = namespace_of(_login_of(command))
+                self.note_login(_login_of(command))
+                _logging_in.set(self)
         yield from dict.fromkeys(("", self._login, *(concerned or self._transaction)))
 
 
+# The session whose login is in progress in this task, because only the authenticator learns what follows a challenge.
+_logging_in: ContextVar[_Session | None] = ContextVar("logging_in", default=None)
+
+
+def note_login(login: str) -> None:
+    """Tell the session of this task, if a mail client's login is in progress there, who logs in."""
+    session = _logging_in.get()
+    if session is not None:
+        session.note_login(login)
+
+
 def _login_of(command: Auth | Pop3Auth | Authenticate | Login | User) -> str:
-    """The login of a command; empty if the client sends it after a challenge."""
+    """The login of a command; empty if the client sends it after a challenge: then `note_login` is called."""
     if isinstance(command, Login | User):
         return command.login
     if command.initial is None or command.mechanism.upper() != "PLAIN":

@@ -1,13 +1,20 @@
 """What the developers' mode prints when it is ready: a table for people, or one line of JSON for programs."""
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from typing import TextIO
 
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from relate.startup_banner import console
+
+_STDOUT, _STDERR = 1, 2  # file descriptors
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +34,24 @@ class Ready:
     admin_key: str
 
 
-def print_json_line(ready: Ready) -> None:
-    """Print one JSON object in one line on standard output: the ports by name, `host` and `adminKey`."""
+@contextmanager
+def sole_output() -> Iterator[TextIO]:
+    """Standard output for the use of the block alone: what others print there, such as spans, is on standard error."""
+    sys.stdout.flush()
+    with os.fdopen(os.dup(_STDOUT), "w", encoding="utf-8") as own:
+        os.dup2(_STDERR, _STDOUT)
+        try:
+            yield own
+        finally:
+            sys.stdout.flush()
+            os.dup2(own.fileno(), _STDOUT)
+
+
+def print_json_line(ready: Ready, out: TextIO) -> None:
+    """Print one JSON object in one line: the ports by name, `host` and `adminKey`."""
     values = asdict(ready)
     values["adminKey"] = values.pop("admin_key")
-    print(json.dumps(values), flush=True)
+    print(json.dumps(values), file=out, flush=True)
 
 
 def print_table(ready: Ready, database: str) -> None:
@@ -53,4 +73,6 @@ def print_table(ready: Ready, database: str) -> None:
 
 
 def _client_host(host: str) -> str:
-    return "127.0.0.1" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - compared only
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared only
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host  # RFC 3986 §3.2.2

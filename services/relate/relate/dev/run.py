@@ -6,7 +6,7 @@ check of the Host.
 """
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from relate.dev.directory import OpenDirectory
 from relate.dev.faults import Faults
 from relate.dev.listeners import Host, check_hosts
 from relate.dev.mailboxes import Mailboxes
-from relate.dev.ready import Ready, print_json_line, print_table
+from relate.dev.ready import Ready, print_json_line, print_table, sole_output
 from relate.dev.seeding import seed
 from relate.embedded import installation, run_servers
 from relate.output import print_note
@@ -26,8 +26,9 @@ from relate.settings import Settings
 from relate_api.__main__ import serve_api
 from relate_api.config import OidcSettings
 from relate_api.developers import Developers
-from relate_api.developers.fault_rules import FaultRule
+from relate_api.developers.fault_rules import FaultRule, InvalidRule
 from relate_api.developers.waiters import Waiters
+from relate_config import ConfigurationError
 from relate_imap.__main__ import imap_service
 from relate_mailstore.sql.driver.engine import describe_url
 from relate_pop3.__main__ import pop3_service
@@ -56,24 +57,29 @@ class Options:
 
 
 async def serve(settings: Settings, options: Options) -> None:
-    """Serve until a stop is requested. Raises ConfigurationError where that would open mail to others."""
+    """Serve until a stop is requested.
+
+    Raises ConfigurationError for too many faults, and where serving would open mail to others.
+    """
     raise_open_files()
     settings = open_settings(settings, any_ports=options.any_ports)
     check_hosts(
         Host(section.host, f"{section.prefix}__Host")
         for section in (settings.smtp, settings.pop3, settings.imap, settings.api)
     )
+    faults = _make_faults(options.faults)
     url = settings.shared.database.default_connection
-    async with (
-        open_resources(settings.shared, "relate-dev") as resources,
-        _serve(settings, resources, options) as ready,
-    ):
-        with record_running_server(url):
-            if options.as_json:
-                print_json_line(ready)
-            else:
-                print_table(ready, describe_url(url))
-            await stop_requested()
+    with sole_output() if options.as_json else nullcontext() as out:
+        async with (
+            open_resources(settings.shared, "relate-dev") as resources,
+            _serve(settings, resources, options.seeds, faults) as ready,
+        ):
+            with record_running_server(url):
+                if out is not None:
+                    print_json_line(ready, out)
+                else:
+                    print_table(ready, describe_url(url))
+                await stop_requested()
 
 
 def open_settings(settings: Settings, *, any_ports: bool = False) -> Settings:
@@ -95,8 +101,20 @@ def open_settings(settings: Settings, *, any_ports: bool = False) -> Settings:
     )
 
 
+def _make_faults(rules: Sequence[FaultRule]) -> Faults:
+    """The rules of the command line. Raises ConfigurationError if they are too many."""
+    faults = Faults()
+    try:
+        faults.replace("", rules)
+    except InvalidRule as error:
+        raise ConfigurationError(str(error)) from None
+    return faults
+
+
 @asynccontextmanager
-async def _serve(settings: Settings, resources: Resources, options: Options) -> AsyncIterator[Ready]:
+async def _serve(
+    settings: Settings, resources: Resources, seeds: Sequence[Path], faults: Faults
+) -> AsyncIterator[Ready]:
     """Run all services inside the block."""
     mailboxes, tracing = Mailboxes(resources.accounts), resources.supervisor.tracing
     with tracing.work("relate.dev.prepare"):
@@ -107,9 +125,7 @@ async def _serve(settings: Settings, resources: Resources, options: Options) -> 
         directory=OpenDirectory(mailboxes),
         relay=RelaySettings(),
     )
-    await _seed(options.seeds, settings, opened)
-    faults = Faults()
-    faults.replace("", options.faults)
+    await _seed(seeds, settings, opened)
     servers = _servers(settings, resources, opened, faults)
     async with (
         valid_admin_key(resources.accounts, mailboxes, settings.smtp.server_name, tracing) as admin_key,

@@ -1,11 +1,12 @@
 """A server as a process of this machine, for tests without Docker."""
 
 import json
+import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from os import environ
 from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO
@@ -15,10 +16,12 @@ from relate_mail.testing.server import Server, parse_ready
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 MAX_ERROR_CHARACTERS = 4_000
+MAX_LINE_OCTETS = 200  # of an unexpected one, in the error
+READ_OCTETS = 4_096
 
 
 class StartError(RuntimeError):
-    """The process ended, or was not ready in time; the message has the end of its standard error."""
+    """The process was not ready in time, or ended, or printed something else; the message has the end of its errors."""
 
 
 class RelateProcess:
@@ -37,8 +40,8 @@ class RelateProcess:
     ) -> None:
         self._start_seconds = start_seconds
         self._command = [*(command or (sys.executable, "-m", "relate")), "dev", "--json", "--any-ports", *arguments]
-        self._settings = {**environ, **(settings or {})}
-        self._process: subprocess.Popen[str] | None = None
+        self._settings = {**os.environ, **(settings or {})}
+        self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[str] | None = None
 
     def __enter__(self) -> Server:
@@ -50,41 +53,73 @@ class RelateProcess:
         self.stop()
 
     def start(self) -> Server:
-        """Start the process, and wait until it is ready. Raises StartError, OSError."""
-        self._errors = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by `stop`
-        self._process = subprocess.Popen(  # noqa: S603 - the test's own command
-            self._command,
-            env=self._settings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            encoding="utf-8",
-        )
-        output = self._process.stdout
-        if output is None:
-            raise RuntimeError("the process has no standard output")
-        is_readable, _, _ = select.select([output], [], [], self._start_seconds)
-        line = output.readline() if is_readable else ""
-        if not line:
-            errors = self._end()
-            raise StartError(f"`relate dev` did not start: {errors}")
-        return parse_ready(json.loads(line))
+        """Start the process, and wait until it is ready; one that is not is ended. Raises StartError, OSError."""
+        if self._process is not None:
+            raise StartError("`relate dev` was started before: call stop() first")
+        self._errors = TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 - closed by `_end`
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - the test's own command
+                self._command, env=self._settings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors
+            )
+            return _read_ready(self._process, self._start_seconds)
+        except _NotReady as error:
+            raise StartError(f"`relate dev` {error}: {self._end()}") from None
+        except BaseException:  # of Ctrl-C too
+            self._end()
+            raise
 
     def stop(self) -> None:
         """Stop the process. Idempotent."""
         self._end()
 
     def _end(self) -> str:
-        """Stop the process; returns the end of its standard error."""
+        """Stop the process, if there is one; returns the end of its standard error."""
         process, self._process = self._process, None
-        if process is None or self._errors is None:
+        errors, self._errors = self._errors, None
+        if errors is None:
             return ""
-        with process, self._errors as errors:
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        with errors:
+            if process is not None:
+                _stop(process)
             errors.seek(0)
             return errors.read()[-MAX_ERROR_CHARACTERS:]
+
+
+class _NotReady(Exception):
+    """The predicate of a sentence about the process."""
+
+
+def _read_ready(process: subprocess.Popen[bytes], seconds: float) -> Server:
+    """The server of the process's first line. Raises _NotReady."""
+    line = _read_line(process, seconds)
+    try:
+        return parse_ready(json.loads(line))
+    except (ValueError, TypeError, KeyError):
+        raise _NotReady(f"printed {line[:MAX_LINE_OCTETS]!r} instead of its ports") from None
+
+
+def _read_line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """The first line of standard output, without its end. Raises _NotReady."""
+    if process.stdout is None:
+        raise RuntimeError("the process has no standard output")
+    output = process.stdout.fileno()
+    deadline = time.monotonic() + seconds
+    read = b""
+    while b"\n" not in read:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([output], [], [], left)[0]:
+            raise _NotReady(f"was not ready in {seconds:g} seconds")
+        octets = os.read(output, READ_OCTETS)
+        if not octets:
+            raise _NotReady("did not start")
+        read += octets
+    return read.partition(b"\n")[0]
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with process:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()

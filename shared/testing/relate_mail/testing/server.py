@@ -1,5 +1,6 @@
 """A running server, and namespaces in it."""
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,12 @@ from relate_mail.testing.mailbox import Mailbox
 DOMAIN = "example.test"  # reserved for tests (RFC 6761 §6.2)
 RULES_OWNER = "test"
 NAMESPACE_OCTETS = 5
+
+# As the server's: relate_api.developers.namespaces.
+_NAME = re.compile(r"(?=.{1,32}\Z)[A-Za-z0-9](?:\.?[A-Za-z0-9_-])*+")
+_NAME_RULE = (
+    "1 to 32 letters, digits, hyphens, underscores and single dots, with a letter or digit first and no dot last"
+)
 
 
 class Ports(NamedTuple):
@@ -39,17 +46,23 @@ class Server:
     @property
     def url(self) -> str:
         """The base URL of the API."""
-        return f"http://{self.host}:{self.ports.http}"
+        host = f"[{self.host}]" if ":" in self.host else self.host  # RFC 3986 §3.2.2
+        return f"http://{host}:{self.ports.http}"
 
     def namespace(self, name: str | None = None) -> "Namespace":
-        """A namespace, by default a new one, whose mail and faults no other test sees."""
-        return Namespace(self, name or secrets.token_hex(NAMESPACE_OCTETS))
+        """A namespace, by default a new one, whose mail and faults no other test sees. Raises ValueError."""
+        return Namespace(self, secrets.token_hex(NAMESPACE_OCTETS) if name is None else name)
 
 
 class Namespace:
-    """The mailboxes and fault rules of one test. As a context manager it is empty at the end."""
+    """The mailboxes and fault rules of one test. As a context manager it is empty at the end.
+
+    The constructor raises ValueError for a name that cannot be the end of an address's local part.
+    """
 
     def __init__(self, server: Server, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"the namespace {name!r} has to have {_NAME_RULE}")
         self.server = server
         self.name = name
         self._api = Api(server.url, self.address(RULES_OWNER))

@@ -1,13 +1,17 @@
 """Which commands get a fault by which rules, the replies in each protocol, and the syntax of the command line."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from relate.dev.authenticator import OpenAuthenticator
 from relate.dev.fault_syntax import parse_rule
 from relate.dev.faults import Faults
+from relate.dev.mailboxes import Mailboxes
+from relate_accounts.types import Scope
 from relate_api.developers.fault_rules import FaultRule, FaultService, InvalidRule
 from relate_config import ConfigurationError
 from relate_imap.framing import ImapFramer
@@ -20,6 +24,7 @@ from relate_wire.content_budget import ContentBudget
 from relate_wire.faults import Disconnect, Fault, SessionFaults
 from relate_wire.ports import CommandLike
 from relate_wire.reply import NextStep
+from tests.support.memory_backend import MemoryBackend
 
 REFUSE = FaultRule("smtp", "RCPT", reply="451")
 
@@ -109,6 +114,34 @@ def test_rules_of_a_namespace_apply_to_sessions_that_log_in_to_it(service: Fault
     assert other.choose(command(service, then)) is None
 
 
+@pytest.mark.parametrize(
+    ("service", "login"),
+    [
+        ("imap", "a AUTHENTICATE PLAIN"),
+        ("pop3", "AUTH PLAIN"),
+        ("smtp", "AUTH PLAIN"),
+        ("smtp", "AUTH LOGIN"),
+    ],
+)
+async def test_rules_apply_to_a_session_whose_login_followed_a_challenge(service: FaultService, login: str) -> None:
+    world = MemoryBackend()
+    authenticator = OpenAuthenticator(world.authenticator, Mailboxes(world.accounts), "localhost")
+    faults = Faults()
+    faults.replace("one", [FaultRule(service, "NOOP", delay_seconds=1.0)])
+
+    async def converse(address: str) -> bool:
+        """Whether NOOP has a fault, in a session that has its own task, as in the driver."""
+        session = faults.service(service).session()
+        assert session.choose(command(service, login)) is None
+        await authenticator.validate(address, "x", Scope.SMTP, "192.0.2.1")
+        return session.choose(command(service, "b NOOP" if service == "imap" else "NOOP")) is not None
+
+    async with asyncio.TaskGroup() as tasks:
+        sessions = [tasks.create_task(converse(address)) for address in ("a+one@b.test", "a+two@b.test")]
+    assert [each.result() for each in sessions] == [True, False]
+    await authenticator.validate_key("a+one@b.test", "192.0.2.1")  # of a request: there is no session
+
+
 @pytest.mark.parametrize("line", ["a FETCH 1 FLAGS", "a UID FETCH 1 FLAGS"])
 def test_a_rule_of_fetch_includes_uid_fetch(line: str) -> None:
     faults = Faults()
@@ -176,7 +209,15 @@ def test_rules_of_the_command_line(text: str, rule: FaultRule) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "smtp", "http GET reply 451", "smtp rcpt reply 451", "smtp RCPT 0% reply 451", "smtp RCPT 101% delay 1"],
+    [
+        "",
+        "smtp",
+        "http GET reply 451",
+        "smtp rcpt reply 451",
+        "smtp RCPT 0% reply 451",
+        "smtp RCPT 101% delay 1",
+        "smtp RCPT 0 times reply 451",
+    ],
 )
 def test_a_malformed_rule_is_an_error(text: str) -> None:
     with pytest.raises(ConfigurationError, match="a fault "):
