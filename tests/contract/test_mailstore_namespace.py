@@ -6,8 +6,14 @@ import pytest
 from sqlalchemy import update
 
 from relate_mailstore import mailbox_names
-from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound, TooManyMailboxes
-from relate_mailstore.mailbox_names import DEFAULT_MAILBOXES
+from relate_mailstore.errors import (
+    InvalidMailboxName,
+    MailboxExists,
+    MailboxNotFound,
+    MessageNotFound,
+    TooManyMailboxes,
+)
+from relate_mailstore.mailbox_names import DEFAULT_MAILBOXES, MAX_NAME_OCTETS
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.tables import mailboxes
@@ -124,6 +130,7 @@ async def test_a_parent_without_a_mailbox_is_renamed_with_its_children(store: Ma
         ("a", "a", MailboxExists),
         ("a", "x", MailboxExists),  # x/b exists
         ("INBOX", "Sent", MailboxExists),
+        ("a", "x" * MAX_NAME_OCTETS, InvalidMailboxName),  # of a/b
     ],
 )
 async def test_a_refused_rename_changes_nothing(

@@ -47,7 +47,7 @@ def check_new_name(name: str) -> str:
     levels = name.split(DELIMITER)
     if not all(levels):
         raise InvalidMailboxName("A level of the name is empty")
-    if len(name.encode(errors="surrogatepass")) > MAX_NAME_OCTETS or len(levels) > MAX_LEVELS:
+    if _is_too_long(name):
         raise InvalidMailboxName("The name is too long", is_limit=True)
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         raise InvalidMailboxName("A character of the name is not allowed")
@@ -110,13 +110,22 @@ def name_order(name: str) -> tuple[bool, str]:
 
 
 def renamed_names(names: Collection[str], old: str, new: str) -> dict[str, str]:
-    """The new names, by the old ones, of a renamed mailbox and its inferiors. Raises MailboxExists."""
+    """The new names, by the old ones, of a renamed mailbox and its inferiors.
+
+    Raises MailboxExists, InvalidMailboxName if one of them would be too long.
+    """
     old = find_name((level for name in names for level in (name, *parents(name))), old) or old
     moved = [name for name in names if name == old or name.startswith(old + DELIMITER)]
     others = {*names} - {*moved}
     new = normalise_new_name(others, new)
     renamed = {name: new + name[len(old) :] for name in moved}
+    if any(map(_is_too_long, renamed.values())):
+        raise InvalidMailboxName("The new name of a mailbox is too long", is_limit=True)
     reserved = {*map(normal_form, others), *(renamed.keys() & {*renamed.values()})}
     if not reserved.isdisjoint(map(normal_form, renamed.values())):
         raise MailboxExists("a new name exists")
     return renamed
+
+
+def _is_too_long(name: str) -> bool:
+    return len(name.encode(errors="surrogatepass")) > MAX_NAME_OCTETS or name.count(DELIMITER) >= MAX_LEVELS

@@ -74,6 +74,13 @@ async def test_mailboxes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await code(client, "CREATE d") == ("OK", "MAILBOXID")
 
 
+async def test_names_below_a_renamed_mailbox_are_limited() -> None:
+    _, client = await selected()
+    assert await code(client, f"CREATE a/{'b' * (mailbox_names.MAX_NAME_OCTETS - 2)}") == ("OK", "MAILBOXID")
+    assert await code(client, "RENAME a bc") == ("NO", "LIMIT")
+    assert await code(client, "RENAME a b") == ("OK", "")
+
+
 async def test_list_patterns_are_limited() -> None:
     _, client = await selected()
     names = " ".join(["a" * 99] * (MAX_PATTERN_CHARACTERS // 100))

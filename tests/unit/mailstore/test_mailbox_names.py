@@ -2,8 +2,10 @@
 
 import pytest
 
-from relate_mailstore.errors import MailboxExists
+from relate_mailstore.errors import InvalidMailboxName, MailboxExists
 from relate_mailstore.mailbox_names import (
+    MAX_LEVELS,
+    MAX_NAME_OCTETS,
     canonical_name,
     deletable_name,
     find_name,
@@ -43,6 +45,26 @@ def test_renaming_moves_inferior_names() -> None:
 def test_renaming_to_an_existing_name_in_any_normal_form_is_refused(new: str) -> None:
     with pytest.raises(MailboxExists):
         renamed_names(["a", "a/x", "ab", "b/x", "e\u0301"], "a", new)
+
+
+@pytest.mark.parametrize(
+    ("below", "new", "is_refused"),
+    [
+        ("x" * (MAX_NAME_OCTETS - 4), "new", False),
+        ("x" * (MAX_NAME_OCTETS - 4), "newer", True),
+        ("x" * (MAX_NAME_OCTETS - 4), "\u00e4\u00e4", True),  # four octets
+        ("/".join("x" * (MAX_LEVELS - 1)), "new", False),
+        ("/".join("x" * (MAX_LEVELS - 1)), "n/w", True),
+    ],
+)
+def test_renaming_keeps_the_limits_of_inferior_names(below: str, new: str, is_refused: bool) -> None:
+    names = ["a", f"a/{below}"]
+    if not is_refused:
+        assert renamed_names(names, "a", new) == {"a": new, f"a/{below}": f"{new}/{below}"}
+        return
+    with pytest.raises(InvalidMailboxName) as raised:
+        renamed_names(names, "a", new)
+    assert raised.value.is_limit
 
 
 def test_renaming_to_the_own_normal_form_is_possible() -> None:

@@ -58,9 +58,9 @@ async def on_rename(conversation: Conversation, command: Rename) -> TaggedRespon
     try:
         name = check_new_name(command.new_name)
         check_renaming(command.mailbox, name)
+        await store.rename_mailbox(account, command.mailbox, name)
     except InvalidMailboxName as error:
         raise _refused(error) from None
-    await store.rename_mailbox(account, command.mailbox, name)
     await _create_parents(conversation, name)
     return ok("Renamed")
 

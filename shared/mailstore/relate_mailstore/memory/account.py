@@ -74,7 +74,7 @@ class MemoryAccount:
         mailbox.advance()
 
     def rename(self, name: str, new_name: str) -> None:
-        """Rename a mailbox and its inferiors. Raises MailboxNotFound, MailboxExists."""
+        """Rename a mailbox and its inferiors. Raises MailboxNotFound, MailboxExists, InvalidMailboxName."""
         if name == INBOX:
             self._move_inbox(new_name)
             return

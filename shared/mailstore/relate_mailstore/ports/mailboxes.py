@@ -36,7 +36,8 @@ class MailboxStore(Protocol):
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
         """Rename a mailbox and its inferiors. For INBOX, move its messages to the new mailbox (RFC 9051 §6.3.6).
 
-        Raises MailboxNotFound if neither the mailbox nor an inferior exists, MailboxExists if any new name does.
+        Raises MailboxNotFound if neither the mailbox nor an inferior exists, MailboxExists if any new name does,
+        InvalidMailboxName if any new name would be too long.
         """
 
     async def subscriptions(self, account_id: AccountId) -> Collection[str]:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from relate_mailstore.errors import (
+    InvalidMailboxName,
     MailboxExists,
     MailboxNotFound,
     MaildropInUse,
@@ -18,6 +19,7 @@ from relate_mailstore.types import AccountId
 
 # Errors that are the caller's, so that the span's status is not Error.
 EXPECTED_ERRORS = (
+    InvalidMailboxName,
     MailboxExists,
     MailboxNotFound,
     MaildropInUse,

@@ -108,7 +108,10 @@ def delete_mailbox(connection: Connection, account_id: AccountId, name: str) -> 
 
 
 def rename_mailbox(connection: Connection, account_id: AccountId, name: str, new_name: str) -> Committed[None]:
-    """Rename a mailbox and those below it, or move the messages of INBOX. Raises MailboxNotFound, MailboxExists."""
+    """Rename a mailbox and those below it, or move the messages of INBOX.
+
+    Raises MailboxNotFound, MailboxExists, InvalidMailboxName.
+    """
     if stored_name(name) == INBOX:
         return _move_inbox(connection, account_id, new_name)
     lock_namespace(connection, account_id)
