@@ -33,7 +33,12 @@ async def create_user(
     aliases: Collection[str] = (),
     quota: int | None = None,
 ) -> User:
-    """Create a user and the default mailboxes. Raises UserExists, AddressBlocked, InvalidAddress."""
+    """Create a user and the default mailboxes. Raises UserExists, AddressBlocked, InvalidAddress.
+
+    A catch-all can be one of the `aliases` only: mail that the user sends needs an address.
+    """
+    if is_catch_all(canonical_address(address)):
+        raise InvalidAddress("a catch-all cannot be the primary address, but a further one")
     user = await accounts.add_user(address, display_name, aliases, quota)
     await mail.provision(AccountId(user.id))
     return user

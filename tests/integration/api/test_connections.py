@@ -150,8 +150,20 @@ async def test_a_stopping_server_cancels_pending_handshakes(sqlite_url: str) -> 
         (HEAD + b"a:b\r\n" * 12_000 + b"\r\n", 431),
         (HEAD + b"a: " + b"x" * 100_000 + b"\r\n\r\n", 431),
         (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 501),
+        (HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
+        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
     ],
-    ids=["another protocol", "a URL for a host", "no host", "parameters", "fields", "a long field", "gzip"],
+    ids=[
+        "another protocol",
+        "a URL for a host",
+        "no host",
+        "parameters",
+        "fields",
+        "a long field",
+        "gzip",
+        "two lengths",
+        "another version",
+    ],
 )
 async def test_a_malformed_request_is_refused_with_a_problem(api: RunningApi, request_: bytes, status: int) -> None:
     async with connected(api.port) as streams:
@@ -163,6 +175,12 @@ async def test_a_malformed_request_is_refused_with_a_problem(api: RunningApi, re
         assert json.loads(body)["status"] == status
         assert b"x/healthz" not in body
         assert await read_until_closed(streams[0]) == b""
+
+
+async def test_a_target_in_absolute_form_is_served(api: RunningApi) -> None:
+    async with connected(api.port) as streams:
+        request = b"GET http://a.example/healthz/live HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert (await request_and_response(streams, request))[0] == 200
 
 
 async def test_a_malformed_chunked_body_is_refused_and_not_logged_as_error(api: RunningApi) -> None:

@@ -164,10 +164,19 @@ async def test_addresses_are_added_and_removed(admin: httpx.AsyncClient, bob: Ac
     expect_problem(await admin.post(path, json={"address": "alice@example.org"}), 409)
     removed = await admin.delete(f"{path}/sales%2Feu%40example.net")
     assert removed.json() == {"addresses": ["bob@example.net"]}
-    expect_problem(await admin.delete(f"{path}/sales/eu@example.net"), 404)
-    expect_problem(await admin.delete(f"{path}/bob@example.net"), 404)
+    gone = expect_problem(await admin.delete(f"{path}/sales/eu@example.net"), 404)
+    assert gone["detail"] == "no such further address of this user"
+    primary = expect_problem(await admin.delete(f"{path}/BOB@example.net"), 409)
+    assert primary["detail"] == "the primary address stays"
     expect_problem(await admin.delete(f"{path}/alice@example.org"), 404)
     expect_problem(await admin.delete(f"{path}/nonsense"), 422)
+
+
+@pytest.mark.parametrize("address", ["*@x.test", '"*"@x.test'])
+async def test_a_catch_all_is_no_primary_address(admin: httpx.AsyncClient, address: str) -> None:
+    assert "catch-all" in expect_problem(await admin.post(USERS, json={"address": address}), 422)["detail"]
+    created = await admin.post(USERS, json={"address": "a@x.test", "aliases": [address]})
+    assert created.json()["addresses"] == ["a@x.test", "*@x.test"]
 
 
 async def test_keys_of_a_user_are_listed_created_and_revoked(admin: httpx.AsyncClient, bob: AccountId) -> None:

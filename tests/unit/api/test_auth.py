@@ -80,6 +80,8 @@ async def test_each_operation_requires_its_scopes(
         assert "scope" not in response.text or response.is_success
     else:
         assert "lacks the scope" in expect_problem(response, 403)["detail"]
+        challenge = f'Bearer realm="Relate Mail", error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'
+        assert response.headers["www-authenticate"] == challenge
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "alice", "ApiKey alice"])
@@ -105,6 +107,7 @@ async def test_wrong_expired_and_revoked_keys_get_the_same_response(
         response = await anonymous.get(EMAILS, headers={b"Authorization": f"Bearer {key}".encode("latin-1")})
         problems.append((expect_problem(response, 401)["detail"], response.headers))
     assert all(answer == problems[0] for answer in problems)
+    assert problems[0][1]["www-authenticate"] == 'Bearer realm="Relate Mail", error="invalid_token"'
 
 
 async def test_too_many_wrong_keys_are_limited_and_a_valid_one_is_accepted(

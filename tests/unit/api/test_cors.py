@@ -32,6 +32,19 @@ async def test_a_preflight_is_answered_without_a_key(world: MemoryBackend) -> No
     assert "origin" in response.headers["vary"].lower()
 
 
+@pytest.mark.parametrize("field", ["Range", "If-Range", "If-Match", "Last-Event-ID", "traceparent", "tracestate"])
+async def test_a_page_may_send_the_fields_that_are_documented(world: MemoryBackend, field: str) -> None:
+    fields = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": f"authorization,{field.lower()}",
+    }
+    async with create_client(create_api(world, origins=(ORIGIN,))) as client:
+        response = await client.options(EMAILS, headers=fields)
+    assert response.status_code == 200
+    assert field.lower() in response.headers["access-control-allow-headers"].lower().split(", ")
+
+
 @pytest.mark.parametrize(
     "origin",
     [
@@ -59,7 +72,8 @@ async def test_responses_to_an_allowed_page_are_marked_problems_too(world: Memor
     expect_problem(refused, 401)
     for response in (found, refused):
         assert response.headers["access-control-allow-origin"] == ORIGIN
-        assert "RateLimit" in response.headers["access-control-expose-headers"]
+        exposed = response.headers["access-control-expose-headers"].split(", ")
+        assert {"RateLimit", "Content-Range", "Accept-Ranges", "WWW-Authenticate"} <= {*exposed}
 
 
 async def test_without_origins_there_are_no_fields_at_all(world: MemoryBackend) -> None:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from relate_mailstore.keywords import MAX_MESSAGE_KEYWORDS
+from relate_mailstore.mailbox_names import MAX_NAME_OCTETS
 from relate_mailstore.types import AccountId, Destination, Flag, MessageId
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend
@@ -213,7 +214,9 @@ async def test_a_search_covers_sender_recipients_subject_and_preview(
         ("before=2026-07-14T00:00:00", "before"),
         ("label=two words", "label"),
         ("label=", "label"),
-        (f"mailbox={'x' * 256}", "mailbox"),
+        (f"mailbox={'x' * 1001}", "mailbox"),
+        (f"label={'x' * 256}", "label"),
+        ("label=(a", "label"),
         (f"cursor={'x' * 201}", "cursor"),
     ],
 )
@@ -222,10 +225,10 @@ async def test_an_invalid_filter_is_named(client: httpx.AsyncClient, query: str,
     assert error["loc"] == ["query", location]
 
 
-@pytest.mark.parametrize("query", ["isread=true", "is_read=true", "q=x", "size=2"])
-async def test_an_unknown_filter_is_rejected(client: httpx.AsyncClient, query: str) -> None:
-    (error,) = expect_problem(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
-    assert error["loc"] == ["query"]
+@pytest.mark.parametrize("name", ["isread", "is_read", "q", "size"])
+async def test_an_unknown_filter_is_rejected(client: httpx.AsyncClient, name: str) -> None:
+    (error,) = expect_problem(await client.get(EMAILS, params={name: "true"}), 422)["errors"]
+    assert error["loc"] == ["query", name]
 
 
 @pytest.mark.parametrize("path", ["/search", "/search?q=", f"/search?q={'x' * 1001}"])
@@ -276,6 +279,27 @@ async def test_labels_are_case_insensitive_and_keep_their_first_spelling(
     assert await labels(one, removeLabels=["work"]) == []
 
 
+@pytest.mark.parametrize("keyword", ["#tag", "foo!bar", "it's", "<x>", "a,b", "x" * 255])
+async def test_a_label_that_a_mail_client_has_set_is_found_and_removed(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, keyword: str
+) -> None:
+    email = await deliver(world, Destination(alice, keywords=(keyword,)))
+    for path, query in ((EMAILS, {"label": keyword}), (f"{EMAILS}/search", {"q": f"label:{keyword}"})):
+        assert [row["id"] for row in (await client.get(path, params=query)).json()["items"]] == [str(email)]
+    patched = await client.patch(f"{EMAILS}/{email}", json={"removeLabels": [keyword]})
+    assert patched.json()["labels"] == []
+
+
+async def test_a_mailbox_of_the_longest_name_is_listed_and_exported(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    name = "x" * MAX_NAME_OCTETS
+    await world.store.create_mailbox(alice, name)
+    await deliver(world, Destination(alice, name), raw=simple("long"))
+    assert await subjects(client, mailbox=name) == ["long"]
+    assert "Subject: long" in (await client.get(f"{EMAILS}/export/mbox", params={"mailbox": name})).text
+
+
 async def test_a_message_with_too_many_labels_is_a_conflict(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
@@ -293,7 +317,10 @@ async def test_a_message_with_too_many_labels_is_a_conflict(
         {"addLabels": ["two words"]},
         {"addLabels": [""]},
         {"addLabels": ["\\Seen"]},
-        {"removeLabels": ["x" * 65]},
+        {"addLabels": ["x" * 65]},
+        {"addLabels": ["#tag"]},
+        {"removeLabels": ["x" * 256]},
+        {"removeLabels": ["two words"]},
         {"removeLabels": ["x\n"]},
         {"addLabels": ["x"] * 33},
         {"addLabels": "x"},

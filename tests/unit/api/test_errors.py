@@ -12,7 +12,7 @@ from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.types import ApiKey, User
-from relate_api.http.errors import MAX_REPORTED_ERRORS, RETRY_AFTER_SECONDS
+from relate_api.http.errors import MAX_NAME_CHARACTERS, MAX_REPORTED_ERRORS, RETRY_AFTER_SECONDS
 from relate_api.http.middleware import MAX_BODY_OCTETS
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
@@ -119,8 +119,8 @@ async def test_no_query_text_causes_a_server_error(client: httpx.AsyncClient, na
         ("GET", f"{EMAILS}/{MARKER}", None),
         ("DELETE", f"{KEYS}/{MARKER}", None),
         ("GET", f"{EMAILS}?cursor={MARKER}", None),
-        ("GET", f"{EMAILS}?since={MARKER}&isRead={MARKER}&limit={MARKER}&label=!{MARKER}&{MARKER}={MARKER}", None),
-        ("POST", KEYS, {MARKER: MARKER, "name": "\n" + MARKER, "scopes": [MARKER], "expires": MARKER}),
+        ("GET", f"{EMAILS}?since={MARKER}&isRead={MARKER}&limit={MARKER}&label=({MARKER}&unknown={MARKER}", None),
+        ("POST", KEYS, {"unknown": MARKER, "name": "\n" + MARKER, "scopes": [MARKER], "expires": MARKER}),
         ("POST", KEYS, [MARKER]),
         ("POST", KEYS, f"{MARKER}"),
         ("PATCH", f"{EMAILS}/{'0' * 32}", {"isRead": MARKER, "addLabels": [f"!{MARKER}"], "removeLabels": MARKER}),
@@ -139,6 +139,19 @@ async def test_a_problem_repeats_nothing_that_the_client_sent(
     assert MARKER not in response.text
     assert MARKER not in str(response.headers)
     assert not logged
+
+
+async def test_a_problem_names_an_unknown_property_or_parameter(client: httpx.AsyncClient) -> None:
+    (parameter,) = expect_problem(await client.get(EMAILS, params={"isread": "s3cr3t"}), 422)["errors"]
+    assert parameter["loc"] == ["query", "isread"]
+    request = {"name": "phone", "scopes": ["imap"], "expire\x1b\u202e": None}
+    (unknown,) = expect_problem(await client.post(KEYS, json=request), 422)["errors"]
+    assert unknown["loc"] == ["body", "expire\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"]
+
+
+async def test_the_name_of_an_unknown_parameter_is_cut(client: httpx.AsyncClient) -> None:
+    (error,) = expect_problem(await client.get(EMAILS, params={"x" * 5_000: ""}), 422)["errors"]
+    assert error["loc"] == ["query", "x" * MAX_NAME_CHARACTERS]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ DAY = 86_400
     ("subject", "disposition"),
     [
         ("Annual report", 'attachment; filename="Annual report.eml"'),
-        ("../../a\tb", 'attachment; filename="a b.eml"'),
+        ("../../a\tb", 'attachment; filename="_.._a b.eml"'),
+        ("Invoice 12/2026 AC/DC", 'attachment; filename="Invoice 12_2026 AC_DC.eml"'),
+        ("C:\\a", 'attachment; filename="C__a.eml"'),
         ("Größe", "attachment; filename=\"Groe.eml\"; filename*=UTF-8''Gr%C3%B6%C3%9Fe.eml"),
     ],
 )
@@ -79,9 +81,15 @@ async def test_an_export_has_the_mail_of_a_mailbox_and_a_time(
 
     assert await exported() == list(range(130))
     assert await exported(mailbox="Archive") == list(range(0, 130, 10))
-    assert await exported(mailbox="Nowhere") == []
+    assert await exported(mailbox="Trash") == []
     assert await exported(fromDate="1970-01-11", toDate="1970-01-13") == [10, 11, 12]
     assert await exported(toDate="1970-01-02T00:00:00Z") == [0, 1]
+
+
+async def test_a_mailbox_that_does_not_exist_is_not_exported(client: httpx.AsyncClient) -> None:
+    response = await client.get(f"{OWN_EMAILS}/export/mbox", params={"mailbox": "nosuch"})
+    assert expect_problem(response, 404)["detail"] == "there is no such mailbox"
+    assert (await client.get(f"{OWN_EMAILS}/export/mbox", params={"mailbox": "inbox"})).status_code == 200
 
 
 async def test_a_large_message_is_exported_in_pieces(
@@ -92,6 +100,6 @@ async def test_a_large_message_is_exported_in_pieces(
     assert content.endswith(big(300_000).replace(b"\r\n", b"\n") + b"\n" * (1 + (not big(300_000).endswith(b"\n"))))
 
 
-@pytest.mark.parametrize("query", ["page=1", "fromDate=yesterday", f"mailbox={'x' * 256}"])
+@pytest.mark.parametrize("query", ["page=1", "fromDate=yesterday", f"mailbox={'x' * 1001}"])
 async def test_an_invalid_export_is_refused(client: httpx.AsyncClient, query: str) -> None:
     expect_problem(await client.get(f"{OWN_EMAILS}/export/mbox?{query}"), 422)

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from relate_mailstore.filter_rules import MAX_FILTERS
+from relate_mailstore.mailbox_names import MAX_NAME_OCTETS
 from relate_mailstore.types import AccountId, Destination
 from tests.support.factories import delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend
@@ -125,6 +126,16 @@ async def test_a_filter_may_assign_a_keyword_of_a_mail_client(
     assert (await client.get(EMAILS)).json()["items"][0]["labels"] == ["Todo"]
 
 
+async def test_a_filter_moves_to_a_mailbox_of_the_longest_name(
+    client: httpx.AsyncClient, world: MemoryBackend, alice: AccountId
+) -> None:
+    name = "x" * MAX_NAME_OCTETS
+    await world.store.create_mailbox(alice, name)
+    await create(client, moveToMailbox=name)
+    (created,) = (await client.get(FILTERS)).json()["items"]
+    assert created["moveToMailbox"] == name
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -136,6 +147,7 @@ async def test_a_filter_may_assign_a_keyword_of_a_mail_client(
         {"subjectContains": "a\nb"},
         {"bodyContains": 5},
         {"moveToMailbox": "a\r\nb"},
+        {"moveToMailbox": "x" * 1001},
         {"larger": -1},
         {"larger": 2**63},
         {"priority": True},

@@ -120,3 +120,44 @@ def test_url_parameters_are_accepted_up_to_the_limit() -> None:
 def test_another_protocol_is_a_bad_request() -> None:
     assert refused_status(b"EHLO client.example\r\n\r\n") == 400
     assert refused_status(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\n\r\n") == 400
+
+
+def test_content_length_and_transfer_encoding_together_are_a_bad_request() -> None:
+    fields = [b"Content-Length: 5", b"Transfer-Encoding: chunked"]
+    for first, second in (fields, reversed(fields)):
+        head = b"\r\n".join([b"POST / HTTP/1.1", b"Host: x", first, second, b"", b"0\r\n\r\n"])
+        assert refused_status(head) == 400
+
+
+@pytest.mark.parametrize("version", [b"0.9", b"2.0", b"3.0"])
+def test_another_major_version_is_not_supported(version: bytes) -> None:
+    assert refused_status(b"GET / HTTP/" + version + b"\r\nHost: x\r\n\r\n") == 505
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1", b"1.2"])
+def test_every_minor_version_is_supported(version: bytes) -> None:
+    assert kinds(b"GET / HTTP/" + version + b"\r\nHost: x\r\n\r\n") == {h11.Request, h11.EndOfMessage}
+
+
+@pytest.mark.parametrize("size", PIECE_OCTETS)
+@pytest.mark.parametrize(
+    ("target", "origin_form"),
+    [
+        (b"http://a.example/path?q=http://b/", b"/path?q=http://b/"),
+        (b"HTTPS://a.example/", b"/"),
+        (b"http://a.example", b"/"),
+        (b"http://a.example?q", b"/?q"),
+        (b"/http://a.example/", b"/http://a.example/"),
+    ],
+)
+def test_a_target_in_absolute_form_has_the_path_and_the_host(size: int, target: bytes, origin_form: bytes) -> None:
+    octets = b"GET " + target + b" HTTP/1.1\r\nA: 1\r\nHost: other\r\n\r\n"
+    (request,) = (event for event in events(octets, size) if isinstance(event, h11.Request))
+    assert request.target == origin_form
+    host = b"other" if target == origin_form else b"a.example"
+    assert sorted(request.headers) == [(b"a", b"1"), (b"host", host)]
+
+
+@pytest.mark.parametrize("authority", [b"user@a.example", b"a b", b"[::1", b"a:b"])
+def test_a_malformed_host_of_a_target_is_refused(authority: bytes) -> None:
+    assert refused_status(b"GET http://" + authority + b"/ HTTP/1.1\r\nHost: x\r\n\r\n") == 400

@@ -93,7 +93,7 @@ async def test_an_admin_key_grants_only_its_own_scopes(world: MemoryBackend, app
         ({"expires": "2099-01-01T00:00:00"}, ["body", "expires"]),
         ({"expires": 4_070_908_800}, ["body", "expires"]),
         ({"expires": "4070908800"}, ["body", "expires"]),
-        ({"last_used": None}, ["body"]),
+        ({"last_used": None}, ["body", "last_used"]),
     ],
 )
 async def test_an_invalid_request_names_the_location(

@@ -233,6 +233,11 @@ async def test_what_is_no_address_is_refused(client: httpx.AsyncClient, address:
     expect_problem(await claim(client, address), 422)
 
 
+async def test_a_catch_all_is_not_claimed(client: httpx.AsyncClient) -> None:
+    assert "catch-all" in expect_problem(await claim(client, "*@customer.test"), 422)["detail"]
+    assert len(await addresses(client)) == 1
+
+
 async def test_a_key_for_mail_claims_nothing(world: MemoryBackend, app: FastAPI, alice: AccountId) -> None:
     await world.accounts.create_key(UserId(alice), "w", [Scope.API_WRITE, Scope.API_READ, Scope.SMTP], secret="writer")
     async with create_client(app, "writer") as writer:

@@ -145,13 +145,55 @@ async def test_a_mailbox_is_named_in_any_case_or_by_its_use(
         assert [row["subject"] for row in response.json()["items"]] == ["out"]
 
 
+async def test_a_mailbox_is_named_in_any_normal_form(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    await world.store.create_mailbox(alice, "Pl\u00e4ne")
+    await world.store.deliver(delivery(Destination(alice, "Pl\u00e4ne"), raw=simple("plan")))
+    for name in ("Pla\u0308ne", "PLA\u0308NE", "pl\u00e4ne"):
+        response = await client.get(f"{OWN_EMAILS}/search", params={"q": f"in:{name}"})
+        assert [row["subject"] for row in response.json()["items"]] == ["plan"]
+
+
+async def test_a_label_is_named_by_its_name_in_any_case_or_by_its_keyword(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    for name, keyword in (("To do", "To_do"), ("W\u00f6rk", "Work")):
+        created = (await client.post("/api/labels", json={"name": name, "color": "#000000"})).json()
+        assert created["keyword"] == keyword
+        await world.store.deliver(delivery(Destination(alice, keywords=(keyword,)), raw=simple(name)))
+    for query, name in (
+        ('label:"To do"', "To do"),
+        ('label:"TO DO"', "To do"),
+        ("label:to_do", "To do"),
+        ("label:w\u00d6rk", "W\u00f6rk"),
+        ("label:work", "W\u00f6rk"),
+        ('-label:"to do"', "W\u00f6rk"),
+    ):
+        response = await client.get(f"{OWN_EMAILS}/search", params={"q": query})
+        assert [row["subject"] for row in response.json()["items"]] == [name]
+
+
+async def test_a_keyword_is_found_before_the_name_of_another_label(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    work = (await client.post("/api/labels", json={"name": "work", "color": "#000000"})).json()
+    await client.put(f"/api/labels/{work['id']}", json={"name": "old", "color": "#000000"})
+    again = (await client.post("/api/labels", json={"name": "work", "color": "#000000"})).json()
+    for label in (work, again):
+        await world.store.deliver(delivery(Destination(alice, keywords=(label["keyword"],)), raw=simple(label["id"])))
+    response = await client.get(f"{OWN_EMAILS}/search", params={"q": "label:work"})
+    assert [row["subject"] for row in response.json()["items"]] == [work["id"]]
+
+
 @pytest.mark.parametrize(
     ("query", "position"),
     [
         ("form:x", 0),
         ("a is:open", 5),
         ("has:text", 4),
-        ("label:two,words", 6),
+        ('label:"two words"', 6),
+        ("a -in:anywhere", 6),
         ("before:yesterday", 7),
         ("after:2026-13-01", 6),
         ("larger:big", 7),

@@ -14,6 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from relate_accounts.ports import AccountStore, Authenticator
 from relate_accounts.types import Denied, Granted, Scope, User
 from relate_api.access.rate_limits import RateLimiter
+from relate_api.http.errors import insufficient_scope, invalid_token
 from relate_api.http.forwarded import RequestClient
 from relate_api.http.middleware import EXTRA_FIELDS
 from relate_api.installation import Installation
@@ -119,11 +120,12 @@ class RequireScope(ScopeRequirement):
         if isinstance(verdict, Denied):
             if verdict.rate_limited:
                 raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong keys")
-            raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid", invalid_token())
         request.state.user = verdict.user  # also of a request that is refused
         limit_rate(request, verdict)
         if self.scopes.isdisjoint(verdict.scopes):
-            raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
+            detail = f"the key lacks the scope {' or '.join(sorted(self.scopes))}"
+            raise HTTPException(HTTPStatus.FORBIDDEN, detail, insufficient_scope(self.scopes))
         expires = None if verdict.key_id is None else verdict.expires
         return Principal(verdict.user, verdict.scopes, expires, verdict)
 

@@ -17,15 +17,22 @@ from relate_mailstore.criteria import (
     IsSince,
     Place,
 )
+from relate_mailstore.filter_types import Label
+from relate_mailstore.keywords import key_of
+from relate_mailstore.label_rules import name_key
+from relate_mailstore.mailbox_names import find_name, normal_form
 from relate_mailstore.types import Flag, Mailbox
 
 LABEL_PATTERN = r"^[A-Za-z0-9$_.+-]{1,64}$"
-"""Labels are IMAP keywords, which are atoms (RFC 9051 §9)."""
+"""Labels that a request may add: IMAP keywords that need no quoting anywhere."""
+
+KEYWORD_PATTERN = r"^[!#$&'+,./0-9:;<=>?@A-Z\[^_`a-z|}~-]{1,255}$"
+"""The IMAP keywords that messages may have: atoms (RFC 9051 §9)."""
 
 ANYWHERE = "anywhere"
 """The value of `in:` that means all mailboxes."""
 
-_LABEL = re.compile(LABEL_PATTERN.removeprefix("^").removesuffix("$"))
+_KEYWORD = re.compile(KEYWORD_PATTERN.removeprefix("^").removesuffix("$"))
 _SIZE = re.compile(r"([0-9]{1,12})([kmg]?)b?", re.IGNORECASE)
 _UNIT_OCTETS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _STATES: Mapping[str, Criterion] = {
@@ -40,19 +47,35 @@ def names_mailbox(terms: Iterable[Term]) -> bool:
     return any(term.operator == "in" for term in terms)
 
 
-def to_criteria(terms: Iterable[Term], mailboxes: Sequence[Mailbox]) -> tuple[Criterion, ...]:
-    """The criteria of a query. `mailboxes` are the account's, of which `in:` names one. Raises QueryError."""
-    return tuple(_to_criterion(term, mailboxes) for term in terms if not _is_anywhere(term))
+def names_label(terms: Iterable[Term]) -> bool:
+    """Whether the query names a label."""
+    return any(term.operator == "label" for term in terms)
+
+
+def to_criteria(
+    terms: Iterable[Term], mailboxes: Sequence[Mailbox], labels: Sequence[Label] = ()
+) -> tuple[Criterion, ...]:
+    """The criteria of a query. `in:` names one of the account's `mailboxes`, `label:` one of its `labels`.
+
+    Raises QueryError.
+    """
+    return tuple(_to_criterion(term, mailboxes, labels) for term in terms if not _is_anywhere(term))
 
 
 def _is_anywhere(term: Term) -> bool:
-    return (term.operator, term.value.lower(), term.negated) == ("in", ANYWHERE, False)
+    """Whether the term means all mailboxes. Raises QueryError for its negation, which nothing would meet."""
+    is_anywhere = (term.operator, term.value.lower()) == ("in", ANYWHERE)
+    if is_anywhere and term.negated:
+        raise QueryError("every message is somewhere, so that this would find nothing", term.position)
+    return is_anywhere
 
 
-def _to_criterion(term: Term, mailboxes: Sequence[Mailbox]) -> Criterion:
+def _to_criterion(term: Term, mailboxes: Sequence[Mailbox], labels: Sequence[Label]) -> Criterion:
     try:
         if term.operator == "in":
             criterion = Criterion(InMailbox(_find_mailbox(term.value, mailboxes)))
+        elif term.operator == "label":
+            criterion = Criterion(HasKeyword(_find_keyword(term.value, labels)))
         else:
             criterion = _CRITERIA[term.operator](term.value)
     except ValueError as error:
@@ -62,11 +85,28 @@ def _to_criterion(term: Term, mailboxes: Sequence[Mailbox]) -> Criterion:
 
 def _find_mailbox(name: str, mailboxes: Sequence[Mailbox]) -> str:
     """The mailbox of this name, else of this name in another case, else of this special use; else the name."""
-    folded = name.casefold()
-    exact = (mailbox.name for mailbox in mailboxes if mailbox.name == name)
-    similar = (mailbox.name for mailbox in mailboxes if mailbox.name.casefold() == folded)
+    exact = find_name((mailbox.name for mailbox in mailboxes), name)
+    if exact is not None:
+        return exact
+    folded = normal_form(name).casefold()
+    similar = (mailbox.name for mailbox in mailboxes if normal_form(mailbox.name).casefold() == folded)
     special = (mailbox.name for mailbox in mailboxes if mailbox.special_use.casefold() == f"\\{folded}")
-    return next(exact, next(similar, next(special, name)))
+    return next(similar, next(special, name))
+
+
+def _find_keyword(value: str, labels: Sequence[Label]) -> str:
+    """The keyword of a label: `value` if it is one, else that of the stored label with this name, else `value`.
+
+    Raises ValueError for what neither is a name nor can be a keyword.
+    """
+    if key_of(value) not in {key_of(label.keyword) for label in labels}:
+        key = name_key(value)
+        for label in labels:
+            if label.is_stored and name_key(label.style.name) == key:
+                return label.keyword
+    if _KEYWORD.fullmatch(value) is None:
+        raise ValueError("no label has this name, which cannot be a keyword either")
+    return value
 
 
 def _condition(make: Callable[[str], Condition], negated: bool = False) -> Callable[[str], Criterion]:
@@ -86,12 +126,6 @@ def _is(value: str) -> Criterion:
     return state
 
 
-def _label(value: str) -> Condition:
-    if _LABEL.fullmatch(value) is None:
-        raise ValueError("a label has at most 64 of the characters A-Z a-z 0-9 $ _ . + -")
-    return HasKeyword(value)
-
-
 def parse_octets(value: str) -> int:
     """A size as people type it: `500`, `20K`, `1M`. Raises ValueError."""
     size = _SIZE.fullmatch(value)
@@ -108,7 +142,6 @@ _CRITERIA: Mapping[str, Callable[[str], Criterion]] = {
     "subject": _condition(lambda value: HasText(value, Place.SUBJECT)),
     "has": _has,
     "is": _is,
-    "label": _condition(_label),
     "after": _condition(lambda value: IsSince(first_second(parse_moment(value)))),
     "before": _condition(lambda value: IsSince(first_second(parse_moment(value))), negated=True),
     "larger": _condition(lambda value: IsLarger(parse_octets(value))),

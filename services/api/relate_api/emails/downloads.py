@@ -9,7 +9,7 @@ from relate_api.access.dependencies import InjectedServices, Reader
 from relate_api.emails.attachments import INERT_TYPES, OTHER_TYPE
 from relate_api.emails.endpoints import NOT_MODIFIED
 from relate_api.emails.files import Requested, send_attachment, send_message
-from relate_api.http.disposition import safe_name
+from relate_api.http.disposition import message_name
 from relate_mailstore.types import MessageId
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -45,8 +45,8 @@ async def export_email(
     """Get the raw message as a file that has the subject as its name."""
     listed = await services.store.message(principal.account_id, MessageId(email_id))
     raw = await services.store.open(principal.account_id, MessageId(email_id))
-    name = safe_name(f"{listed.message.index.subject}.eml", "")
-    return send_message(raw, email_id, name if name not in {"", "eml"} else f"{email_id}.eml", if_none_match)
+    name = message_name(listed.message.index.subject, f"{email_id}.eml")
+    return send_message(raw, email_id, name, if_none_match)
 
 
 @router.get("/{email_id:uuid}/attachments/{attachment_id}", response_class=Response, responses=_FILE_RESPONSES)

@@ -120,7 +120,7 @@ async def _expect(
 async def _read_query(search: EmailSearch, principal: Principal, services: Services) -> MessageQuery:
     """The query of a search. Raises RequestValidationError, whose location ends in the position of the error."""
     try:
-        return await to_message_query(search, principal.account_id, services.store)
+        return await to_message_query(search, principal.account_id, services.store, services.labels)
     except QueryError as error:
         place = ("query", "q", error.position)
         text = f"{error}, at character {error.position + 1}"

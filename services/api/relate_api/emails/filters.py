@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import ConfigDict, FailFast, Field, StrictBool, model_validator
 
-from relate_api.emails.criteria import LABEL_PATTERN
+from relate_api.emails.criteria import KEYWORD_PATTERN, LABEL_PATTERN
 from relate_api.schemas import Moment, RequestModel, first_second, second_after
 from relate_mailstore.criteria import Criterion
+from relate_mailstore.mailbox_names import MAX_NAME_OCTETS
 from relate_mailstore.types import INBOX, Flag, FlagChange, MessageQuery
 
 MAX_PAGE_ITEMS = 100  # a few hundred kB of JSON
@@ -19,15 +20,21 @@ MAX_BULK_ITEMS = 500  # one transaction, which holds the locks of the account's 
 
 _ID_EXAMPLE = "019f1e2d-3c4b-7a59-8867-1f2e3d4c5b6a"
 
-Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
+Label = Annotated[
+    str, Field(pattern=KEYWORD_PATTERN, description="A keyword of messages, which a mail client may set.")
+]
+NewLabel = Annotated[str, Field(pattern=LABEL_PATTERN)]
 # Fail on the first invalid item, because reporting one costs a hundred times as much as accepting one.
 Labels = Annotated[tuple[Label, ...], FailFast(), Field(max_length=MAX_LABELS)]
+NewLabels = Annotated[tuple[NewLabel, ...], FailFast(), Field(max_length=MAX_LABELS)]
 EmailIds = Annotated[
     tuple[UUID, ...],
     FailFast(),
     Field(max_length=MAX_BULK_ITEMS, description="Ids of messages; those of others are skipped."),
 ]
-MailboxName = Annotated[str, Field(max_length=255, description="The mailbox name; empty for all mailboxes.")]
+MailboxName = Annotated[
+    str, Field(max_length=MAX_NAME_OCTETS, description="The mailbox name; empty for all mailboxes.")
+]
 
 
 class Paging(RequestModel):
@@ -146,7 +153,7 @@ class EmailPatch(RequestModel):
 
     is_read: StrictBool | None = None
     is_flagged: StrictBool | None = None
-    add_labels: Labels = ()
+    add_labels: NewLabels = ()
     remove_labels: Labels = ()
 
     def change(self) -> FlagChange:

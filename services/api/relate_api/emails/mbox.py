@@ -5,12 +5,13 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, HTTPException, Query, Response
 from fastapi.responses import StreamingResponse
 
 from relate_api.access.dependencies import InjectedServices, Reader
 from relate_api.emails.filters import ExportFilters
 from relate_api.http.disposition import attachment
+from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mbox_flags import flag_fields
 from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.types import AccountId, ListedMessage, MessagePage, MessageQuery
@@ -35,14 +36,25 @@ router = APIRouter()
 async def export_mbox(
     filters: Annotated[ExportFilters, Query()], principal: Reader, services: InjectedServices
 ) -> Response:
-    """Export messages with their flags and labels; of all mailboxes, unless one is named."""
+    """Export messages with their flags and labels; of all mailboxes, unless one is named. 404 if there is none."""
     query = filters.query(PAGE_MESSAGES)
     first = await services.store.find(principal.account_id, query)  # a failure still has its status
+    if filters.mailbox and not first.items:
+        await _expect_mailbox(services.store, principal.account_id, filters.mailbox)
     return StreamingResponse(
         _read_file(services.store, principal.account_id, query, first),
         media_type=MEDIA_TYPE,
         headers={"Content-Disposition": attachment("mail.mbox")},
     )
+
+
+async def _expect_mailbox(store: MailStore, account_id: AccountId, name: str) -> None:
+    """Raise HTTPException with 404 if there is no such mailbox: an empty file would look like a backup of it."""
+    await store.provision(account_id)
+    try:
+        await store.mailbox(account_id, name)
+    except MailboxNotFound:
+        raise HTTPException(HTTPStatus.NOT_FOUND, "there is no such mailbox") from None
 
 
 async def _read_file(

@@ -73,7 +73,8 @@ def _read_operator(text: str, position: int) -> tuple[str, int]:
         return "", position
     operator = found[1].lower()
     if operator not in OPERATORS:
-        raise QueryError("this operator is unknown: quote a text that contains a colon", position)
+        known = ", ".join(f"{name}:" for name in sorted(OPERATORS))
+        raise QueryError(f"this operator is unknown: quote a text with a colon, or use one of {known}", position)
     return operator, found.end()
 
 

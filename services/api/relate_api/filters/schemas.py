@@ -8,6 +8,7 @@ from pydantic import Field, StrictBool
 
 from relate_api.schemas import IS_NUMBER, Page, RequestModel, ResponseModel
 from relate_mailstore.filter_types import Actions, Conditions, Filter, FilterRule, LabelId
+from relate_mailstore.mailbox_names import MAX_NAME_OCTETS
 
 MAX_TEXT_CHARACTERS = 200
 MAX_PRIORITIES = 1_000_000
@@ -19,6 +20,7 @@ _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARACTERS, pattern=_NO_CONTROLS)]
 Octets = Annotated[int, Field(ge=0, le=MAX_OCTETS), IS_NUMBER]
 Text = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, pattern=_NO_CONTROLS)]
+MailboxName = Annotated[str, Field(max_length=MAX_NAME_OCTETS, pattern=_NO_CONTROLS)]
 
 
 class FilterRequest(RequestModel):
@@ -37,7 +39,7 @@ class FilterRequest(RequestModel):
     larger: Annotated[Octets | None, Field(description="Octets that the message exceeds.")] = None
     mark_as_read: StrictBool = False
     assign_label_id: Annotated[UUID | None, Field(description="A label of the user.")] = None
-    move_to_mailbox: Annotated[Text | None, Field(description="The name of a mailbox.")] = None
+    move_to_mailbox: Annotated[MailboxName | None, Field(description="The name of a mailbox.")] = None
     delete: Annotated[
         StrictBool,
         Field(description="Enter it in the mailbox with the special use \\Trash, whatever `moveToMailbox` is."),

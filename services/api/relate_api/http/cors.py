@@ -11,9 +11,22 @@ REQUEST_FIELDS = (
     "If-None-Match",
     "Idempotency-Key",
     "Range",
+    "If-Range",
     "Last-Event-ID",
+    "traceparent",
+    "tracestate",
 )
-RESPONSE_FIELDS = ("ETag", "Location", "Content-Disposition", "RateLimit", "RateLimit-Policy", "Retry-After")
+RESPONSE_FIELDS = (
+    "ETag",
+    "Location",
+    "Content-Disposition",
+    "Accept-Ranges",
+    "Content-Range",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+)
 PREFLIGHT_SECONDS = 600
 """How long a browser remembers the answer to a preflight."""
 

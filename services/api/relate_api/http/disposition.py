@@ -9,6 +9,7 @@ MAX_NAME_CHARACTERS = 150
 
 # What is not part of a name on some system: separators, reserved characters.
 _RESERVED = re.compile(r'[<>:"|?*%]')
+_SEPARATORS = re.compile(r"[/\\]")
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9 ._()+=@,-]")
 # Unicode's controls, formats (which reverse or hide text), surrogates, private use and unassigned code points.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -16,10 +17,16 @@ _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 def safe_name(name: str, default: str) -> str:
     """The last component of a name, without what a file system or a terminal would interpret; else `default`."""
-    base = re.split(r"[/\\\\]", name[-10 * MAX_NAME_CHARACTERS :])[-1]
+    base = _SEPARATORS.split(name[-10 * MAX_NAME_CHARACTERS :])[-1]
     printable = "".join(" " if character.isspace() else character for character in base if _is_printable(character))
     cleaned = " ".join(_RESERVED.sub("_", printable).split()).strip(". ")
     return _shorten(cleaned) or default
+
+
+def message_name(subject: str, default: str) -> str:
+    """The name of the file of a message: its subject, in which separators of paths are no such; else `default`."""
+    name = safe_name(f"{_SEPARATORS.sub('_', subject)}.eml", "")
+    return name if name not in {"", "eml"} else default
 
 
 def attachment(name: str) -> str:

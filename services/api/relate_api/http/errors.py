@@ -1,11 +1,13 @@
 """Maps every error to problem+json (RFC 9457), in this module alone.
 
-A problem contains no internal detail, and nothing that the client sent, because that may be a secret.
+A problem contains no internal detail, and no value that the client sent, because that may be a secret. It names unknown
+properties and parameters, so that a misspelt one is found.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import quote
 
 import h11
 import structlog
@@ -13,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
+from markupsafe import Markup
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
@@ -28,6 +31,7 @@ from relate_accounts.errors import (
 )
 from relate_mailstore.errors import (
     FilterNotFound,
+    InvalidMailboxName,
     LabelExists,
     LabelNotFound,
     MailboxExists,
@@ -63,6 +67,7 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     WebhookNotFound: HTTPStatus.NOT_FOUND,
     TooManyKeywords: HTTPStatus.CONFLICT,
     MailboxExists: HTTPStatus.CONFLICT,
+    InvalidMailboxName: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyMailboxes: HTTPStatus.CONFLICT,
     MailboxFull: HTTPStatus.CONFLICT,
     OverQuota: HTTPStatus.INSUFFICIENT_STORAGE,
@@ -76,9 +81,11 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     Exception: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
+_CHALLENGE = 'Bearer realm="Relate Mail"'
+
 # Header fields that a status requires (RFC 6750 §3, RFC 9110 §15.6.4, RFC 6585 §4).
 _HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
-    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="Relate Mail"'},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": _CHALLENGE},
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": str(RETRY_AFTER_SECONDS)},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
 }
@@ -88,9 +95,22 @@ RESPONSE_FIELDS: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Ty
 
 # Bounds the response to a request that has thousands of errors.
 MAX_REPORTED_ERRORS = 20
+# Of a name in the location of an error; longer than any that the API has.
+MAX_NAME_CHARACTERS = 64
 
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
-PageMaker = Callable[[Request, HTTPStatus], Response]
+
+# A form that is refused leaves the browser at its address, of which a reload or a bookmark asks by GET.
+_FORM_ONLY = Markup('Nothing can be shown at this address, because it only receives a form. <a href="{}">Back</a>')
+
+
+class PageMaker(Protocol):
+    """Makes the page that tells a browser of an error, in the sentence `detail` if there is one."""
+
+    def __call__(
+        self, request: Request, status: HTTPStatus, detail: str = "", fields: dict[str, str] | None = None
+    ) -> Response:
+        """`fields` are added to the header."""
 
 
 class RefusedRecipient(BaseModel):
@@ -141,6 +161,16 @@ SCHEMAS: Mapping[str, Any] = models_json_schema([(Problem, "serialization")], re
 """The schemas that `RESPONSES` refers to."""
 
 
+def invalid_token() -> dict[str, str]:
+    """The header field of a response to a key or a token that is not valid (RFC 6750 §3.1)."""
+    return {"WWW-Authenticate": f'{_CHALLENGE}, error="invalid_token"'}
+
+
+def insufficient_scope(scopes: Iterable[str]) -> dict[str, str]:
+    """The header field of a response to a key that has none of these scopes (RFC 6750 §3.1)."""
+    return {"WWW-Authenticate": f'{_CHALLENGE}, error="insufficient_scope", scope="{" ".join(sorted(scopes))}"'}
+
+
 def response_status(error: Exception) -> HTTPStatus:
     """The status of the response to an error."""
     if isinstance(error, HTTPException):
@@ -150,11 +180,11 @@ def response_status(error: Exception) -> HTTPStatus:
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
-def install(app: FastAPI, no_page: PageMaker) -> None:
-    """Register the error handlers. `no_page` makes the page that tells a browser that there is none at an address."""
+def install(app: FastAPI, error_page: PageMaker) -> None:
+    """Register the error handlers. `error_page` tells browsers of the errors that are outside of the API."""
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _status_handler(status))
-    app.exception_handler(HTTPException)(_http_exception_handler(no_page))
+    app.exception_handler(HTTPException)(_http_exception_handler(error_page))
     app.exception_handler(RequestValidationError)(_handle_validation_error)
     app.exception_handler(RecipientsRefused)(_handle_recipients_refused)
 
@@ -187,7 +217,7 @@ UNAVAILABLE_RESPONSE = _unavailable_response()
 
 
 # Their messages are sentences for the client, and contain nothing that it sent.
-_EXPLAINED = (UserExists, InvalidAddress)
+_EXPLAINED = (AddressNotFound, UserExists, InvalidAddress, InvalidMailboxName)
 
 
 def status_of(error: Exception) -> HTTPStatus | None:
@@ -204,17 +234,19 @@ def _status_handler(status: HTTPStatus) -> Handler:
     return handle
 
 
-def _http_exception_handler(no_page: PageMaker) -> Callable[[Request, HTTPException], Awaitable[Response]]:
+def _http_exception_handler(error_page: PageMaker) -> Callable[[Request, HTTPException], Awaitable[Response]]:
     async def handle(request: Request, error: HTTPException) -> Response:
         """Handle an HTTPException of an endpoint or of the router."""
         status = HTTPStatus(error.status_code)
-        if status is HTTPStatus.NOT_FOUND and _is_visit(request):
-            return no_page(request, status)
+        is_wrong_method = status is HTTPStatus.METHOD_NOT_ALLOWED
+        fields = dict(error.headers or {})
+        if is_wrong_method:
+            fields["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+        if _is_visit(request):
+            is_form_only = is_wrong_method and request.method == "GET"
+            return error_page(request, status, _form_only(request) if is_form_only else error.detail, fields)
         response = problem(status, error.detail if error.detail != status.phrase else None)
-        if status is HTTPStatus.METHOD_NOT_ALLOWED:
-            response.headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
-        elif error.headers:
-            response.headers.update(error.headers)
+        response.headers.update(fields)
         return response
 
     return handle
@@ -223,6 +255,20 @@ def _http_exception_handler(no_page: PageMaker) -> Callable[[Request, HTTPExcept
 def _is_visit(request: Request) -> bool:
     """Whether a browser asks for what it will show, outside of the API."""
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
+
+
+def _form_only(request: Request) -> Markup:
+    """The sentence for the address of a form, with a link to the nearest page above it."""
+    path = request.scope["path"]
+    while not _has_page(request, path):
+        path = path.rpartition("/")[0] or "/"
+    return _FORM_ONLY.format(quote(path))
+
+
+def _has_page(request: Request, path: str) -> bool:
+    scope = {**request.scope, "method": "GET", "path": path}
+    routes = iter_route_contexts(request.app.routes)
+    return path == "/" or any(route.matches(scope)[0] is Match.FULL for route in routes)
 
 
 async def _handle_validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -238,9 +284,15 @@ async def _handle_recipients_refused(_: Request, error: RecipientsRefused) -> JS
 
 
 def _describe_error(item: Mapping[str, Any]) -> InvalidInput:
-    # The location of an unknown property ends in its name, which is dropped because it may be a secret.
-    location = item["loc"][:-1] if item["type"] == "extra_forbidden" else item["loc"]
-    return InvalidInput(loc=list(location), msg=item["msg"])
+    location = [_printable(part) if isinstance(part, str) else part for part in item["loc"]]
+    return InvalidInput(loc=location, msg=item["msg"])
+
+
+def _printable(name: str) -> str:
+    """The name of a property or parameter, which the client may have chosen, bounded and safe to show."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name[:MAX_NAME_CHARACTERS]
+    )
 
 
 def _allowed_methods(request: Request) -> set[str]:

@@ -23,6 +23,8 @@ SLICE_OCTETS = 2048
 
 # RFC 9112 §3.2, RFC 3986 §3.2.2. A slash would change the URL that instrumentation builds from the value.
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+# RFC 9112 §3.2.2, RFC 3986 §3: the authority, then path and query.
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class RequestReader(h11.Connection):
@@ -44,7 +46,10 @@ class RequestReader(h11.Connection):
         self._unread += data
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """See `h11.Connection.next_event`. Raises h11.RemoteProtocolError, with `error_status` set, beyond a limit."""
+        """See `h11.Connection.next_event`; the target of a request is in origin-form.
+
+        Raises h11.RemoteProtocolError, with `error_status` set, for a malformed request or one beyond a limit.
+        """
         try:
             event = super().next_event()
             while event is h11.NEED_DATA and self._unread:
@@ -52,6 +57,8 @@ class RequestReader(h11.Connection):
                 super().receive_data(bytes(self._unread[:SLICE_OCTETS]))
                 del self._unread[:SLICE_OCTETS]
                 event = super().next_event()
+            if isinstance(event, h11.Request):
+                event = _with_origin_form(event)
             self._check(event)
         except h11.RemoteProtocolError as error:
             self.error_status = error.error_status_hint
@@ -75,9 +82,28 @@ class RequestReader(h11.Connection):
                 raise h11.RemoteProtocolError("too many chunks", error_status_hint=413)
 
 
+def _with_origin_form(request: h11.Request) -> h11.Request:
+    """The request with the path and query of a target in absolute-form; Host is that of the target (RFC 9112 §3.2.2).
+
+    The scheme is ignored, because the connection says whether there is TLS.
+    """
+    absolute = _ABSOLUTE.fullmatch(request.target)
+    if absolute is None:
+        return request
+    host, rest = absolute.groups()
+    target = rest if rest.startswith(b"/") else b"/" + rest
+    headers = [(b"host", host), *((name, value) for name, value in request.headers if name != b"host")]
+    return h11.Request(method=request.method, headers=headers, target=target, http_version=request.http_version)
+
+
 def _check_head(request: h11.Request) -> None:
+    if not request.http_version.startswith(b"1."):
+        raise h11.RemoteProtocolError("unsupported version", error_status_hint=505)
     if len(request.headers) > MAX_FIELDS:
         raise _too_many_fields()
+    # Another reader may see another end of the body (request smuggling), RFC 9112 §6.1 and §6.3.
+    if {b"content-length", b"transfer-encoding"} <= {name for name, _ in request.headers}:
+        raise h11.RemoteProtocolError("both Content-Length and Transfer-Encoding")
     if request.target.count(b"&") >= MAX_PARAMETERS:
         raise h11.RemoteProtocolError("too many parameters", error_status_hint=414)
     if not all(_HOST.fullmatch(value) for name, value in request.headers if name == b"host"):

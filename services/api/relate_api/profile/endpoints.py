@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from fastapi import APIRouter, HTTPException
 
-from relate_accounts.addresses import canonical_address, domain_of
+from relate_accounts.addresses import canonical_address, domain_of, is_catch_all
 from relate_accounts.claims import CODES_PER_PERIOD, MAX_CLAIMS, Claim, generate_code, hash_code
 from relate_accounts.errors import AddressNotFound, InvalidAddress, TooManyClaims, TooManyCodes, WrongCode
 from relate_accounts.types import UserId
@@ -103,6 +103,10 @@ async def _claimable(text: str, services: Services) -> str:
         address = canonical_address(text.strip())
     except InvalidAddress:
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "this is not an address") from None
+    if is_catch_all(address):
+        raise HTTPException(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "a catch-all has no mailbox that a code could be mailed to"
+        )
     accounts = services.accounts
     if await accounts.has_domain(domain_of(address)) or await accounts.is_blocked(address):
         raise HTTPException(HTTPStatus.FORBIDDEN, "addresses of this mail system are given by its administrator")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
+from relate_accounts.addresses import find_canonical
 from relate_accounts.errors import UserNotFound
 from relate_accounts.types import User, UserId
 from relate_api.access.dependencies import Administrator, InjectedServices, Services
@@ -106,6 +107,8 @@ async def add_user_address(request: NewAddressRequest, user: PathUser, services:
 @router.delete("/{user_id}/addresses/{address:path}")
 async def remove_user_address(address: PathAddress, user: PathUser, services: InjectedServices) -> AddressList:
     """Remove an address of a user; the primary one stays. Returns the others."""
+    if find_canonical(address) == user.address:
+        raise HTTPException(HTTPStatus.CONFLICT, "the primary address stays")
     return AddressList(addresses=list(await services.accounts.remove_alias(user.id, address)))
 
 
