@@ -32,8 +32,8 @@ from relate_api.oidc.browser_secrets import BrowserSecrets
 from relate_api.oidc.browser_secrets import sign as sign_cookie
 from relate_api.oidc.browser_secrets import verify as verify_cookie
 from relate_api.page.html_mail.sanitiser import sanitise
+from relate_api.page.html_mail.text import text_of_html
 from relate_api.page.shown import one_line, plain_text
-from relate_api.page.views.compose.quoting import text_of_html
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText

@@ -25,7 +25,7 @@ def print_startup_banner(settings: Settings, services: Collection[str], database
     console.print(Panel(table, title="Relate Mail is ready", expand=False))
     lines = [Text(f"Mail is kept in {database}."), login]
     if "api" in services:
-        lines.append(Text.assemble("See the mail on ", (_page_url(settings), "bold"), ", with the same key."))
+        lines.append(Text.assemble("See the mail on ", (_page_url(settings), "bold"), ", with a key."))
     console.print(*lines, sep="\n", soft_wrap=True)
 
 

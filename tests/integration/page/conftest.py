@@ -22,7 +22,8 @@ IMPACTS = ("serious", "critical")
 class Visit:
     """A page of the browser; the lists have what happened in all its frames.
 
-    `console` are the lines of the console, `complaints` those of the browser in it: errors and warnings.
+    `console` are the lines of the console, `complaints` those of the browser in it: errors and warnings. Questions are
+    answered with no, but with yes if `agrees`.
     """
 
     page: Page
@@ -32,6 +33,7 @@ class Visit:
     dialogs: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    agrees: bool = False
 
     def watch(self) -> None:
         """Record what happens from now on."""
@@ -62,7 +64,7 @@ class Visit:
 
     async def _on_dialog(self, dialog: Dialog) -> None:
         self.dialogs.append(dialog.message)
-        await dialog.dismiss()
+        await (dialog.accept() if self.agrees else dialog.dismiss())
 
 
 async def violations(visit: Visit) -> list[str]:

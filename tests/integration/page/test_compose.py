@@ -184,3 +184,48 @@ async def test_axe_finds_nothing_serious_in_forms(product: Product, alice: Accou
     await page.get_by_role("link", name="x y").click()
     await expect(page.get_by_label("Where it is")).to_be_visible()
     assert await violations(visit) == []
+
+
+async def test_what_was_typed_is_there_after_another_sign_in(alice: Account, visit: Visit) -> None:
+    page = visit.page
+    await visit.sign_in(alice.key)
+    await write(page, alice.address, "Agenda", "At noon?")
+    await page.context.clear_cookies()
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("alert")).to_contain_text("nothing was sent")
+    await page.get_by_label("API key").fill(alice.key)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("At noon?")
+    await expect(page.get_by_label("To", exact=True)).to_have_value(alice.address)
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("status")).to_contain_text("The message was sent.")
+    assert "done=" not in page.url
+    assert await page.evaluate("sessionStorage.length") == 0
+    assert (visit.errors, visit.dialogs) == ([], [])
+
+
+async def test_a_refused_form_is_left_only_after_a_question_and_found_again(alice: Account, visit: Visit) -> None:
+    page = visit.page
+    await visit.sign_in(alice.key)
+    await write(page, "nonsense", "Agenda", "At noon?")
+    await page.get_by_role("button", name="Send").click()
+    await expect(page.get_by_role("alert")).to_contain_text("was not sent")
+    await page.wait_for_load_state()
+    async with page.expect_event("dialog") as asked:
+        await page.get_by_role("link", name="Inbox").click(no_wait_after=True)
+    assert (await asked.value).type == "beforeunload"
+    visit.agrees = True
+    await page.get_by_role("link", name="Inbox").click()
+    await page.get_by_role("heading", name="Inbox").wait_for()
+    await page.go_back()
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("At noon?")
+
+
+async def test_discarding_a_message_that_was_never_saved_is_asked(alice: Account, visit: Visit) -> None:
+    page = visit.page
+    await visit.sign_in(alice.key)
+    await write(page, "", "Agenda", "At noon?")
+    async with page.expect_event("dialog") as asked:
+        await page.get_by_role("button", name="Discard").click(no_wait_after=True)
+    assert (await asked.value).type == "beforeunload"
+    await expect(page.get_by_label("Text", exact=True)).to_have_value("At noon?")

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -20,6 +20,8 @@ from relate_api.page.visitors import SignInNeeded
 
 SIGN_IN = "/sign-in"
 ADMINISTRATION = "/admin"
+MAX_TARGET_CHARACTERS = 2_000
+"""Of the address that a sign-in leads back to."""
 
 log = structlog.get_logger(__name__)
 
@@ -66,13 +68,18 @@ class PageRoute(APIRoute):
 
 
 def lead_to_sign_in(request: Request) -> Response:
-    """Lead to the sign-in, and from there back to the page, if it only shows something."""
-    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    back = f"?next={quote(path, safe='')}" if request.method == "GET" and path != "/" else ""
+    """Lead to the sign-in, and from there back to the page, or to that of the form, if both have one path."""
     if "hx-request" in request.headers:  # htmx would show the sign-in as the content that it has requested
         return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": SIGN_IN})
-    ended = "?ended=true" if request.method == "POST" else ""
-    return RedirectResponse(SIGN_IN + (back or ended), HTTPStatus.SEE_OTHER)
+    parameters = {}
+    shown = request.url.components
+    if request.method == "POST":
+        parameters["ended"] = "true"
+        shown = urlsplit(request.headers.get("referer", ""))
+    path = own_path(f"{shown.path}?{shown.query}" if shown.query else shown.path)
+    if path != "/" and shown.path == request.url.path and len(path) <= MAX_TARGET_CHARACTERS:
+        parameters["next"] = path
+    return RedirectResponse(f"{SIGN_IN}?{urlencode(parameters)}" if parameters else SIGN_IN, HTTPStatus.SEE_OTHER)
 
 
 def own_path(target: str) -> str:

@@ -20,11 +20,14 @@ MAX_LINE_CHARACTERS = 300
 MAX_LINKS = 500
 """Of one text; further addresses are shown as text."""
 
+_ATTRIBUTE = "$"
+"""A keyword that begins so is an attribute, such as $Forwarded, unless a person has made a label of it (RFC 5788)."""
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 _URL = re.compile(r"https?://[^\s<>\"'`]++")
 _WORD_START = re.compile(r"(?<=[a-z])([A-Z])")
-_TRAILING = ".,;:!?)]}"
+_TRAILING = ".,;:!?"
+_PAIRS = {")": "(", "]": "[", "}": "{"}
 _SIZES = ("B", "kB", "MB", "GB")
 _STEP_OCTETS = 1000
 
@@ -91,10 +94,15 @@ def chips(keywords: Iterable[str], labels: Iterable[Label]) -> Iterator[Chip]:
     for keyword in keywords:
         label = known.get(key_of(keyword))
         is_stored = label is not None and label.is_stored
-        if keyword.startswith("$") and not is_stored:  # an attribute such as $Forwarded, not a label (RFC 5788)
+        if keyword.startswith(_ATTRIBUTE) and not is_stored:
             continue
         style = label.style if label is not None and is_stored else LabelStyle(keyword, "")
         yield Chip(one_line(style.name), style.color, None if label is None else label.id)
+
+
+def labels_of_people(labels: Iterable[Label]) -> list[Label]:
+    """The labels without those that are attributes of messages."""
+    return [label for label in labels if label.is_stored or not label.keyword.startswith(_ATTRIBUTE)]
 
 
 def label_query(label: Label) -> str:
@@ -126,11 +134,25 @@ def _linked(text: str) -> Iterator[Markup]:
     for number, found in enumerate(_URL.finditer(text)):
         if number == MAX_LINKS:
             break
-        url = found[0].rstrip(_TRAILING)
+        url = _without_punctuation(found[0])
         yield escape(text[position : found.start()])
         yield Markup('<a href="{0}" target="_blank" rel="noopener noreferrer nofollow">{0}</a>').format(url)
         position = found.start() + len(url)
     yield escape(text[position:])
+
+
+def _without_punctuation(url: str) -> str:
+    """An address without the punctuation of its sentence; a closing bracket belongs to it if it opens that, too."""
+    opened = {closing: url.count(opening) - url.count(closing) for closing, opening in _PAIRS.items()}
+    end = len(url)
+    while end:
+        last = url[end - 1]
+        if last not in _TRAILING and opened.get(last, 0) >= 0:
+            break
+        if last in opened:
+            opened[last] += 1
+        end -= 1
+    return url[:end]
 
 
 def _is_printable(character: str) -> bool:

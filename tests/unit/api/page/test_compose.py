@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from html import unescape
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 import httpx
@@ -551,3 +552,40 @@ async def test_a_catch_all_is_no_address_to_write_from(
     assert "*@catch.example" not in (await visitor.get("/compose")).text
     response = await send_form(visitor, {**await write(visitor, **HELLO), "sender": "*@catch.example"})
     assert response.status_code == 422
+
+
+async def test_the_address_of_a_form_finds_the_form_that_sends_once(
+    world: MemoryBackend, bob: AccountId, visitor: httpx.AsyncClient
+) -> None:
+    values = await write(visitor, **HELLO)
+    assert (await send_form(visitor, values)).status_code == 303
+    again = await write(visitor, f"/compose?key={values['key']}", **HELLO)
+    assert again["key"] == values["key"]
+    assert (await send_form(visitor, again)).status_code == 303
+    await only(world, bob)
+    other = await write(visitor, "/compose?key=%00")
+    assert other["key"] not in {"", values["key"]}
+
+
+async def test_a_form_of_another_session_is_shown_again_and_keeps_no_files(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, visitor: httpx.AsyncClient
+) -> None:
+    values = await write(visitor, **HELLO)
+    response = await send_form(visitor, {**values, "csrf": "of another session"}, files=[FILE])
+    assert response.status_code == 403
+    assert "signed in again" in response.text
+    assert value_of(response.text, "text").splitlines() == ["A text."]
+    assert await drafts(world, alice) == 0
+    assert (await send_form(visitor, values_of(response.text))).status_code == 303
+    await only(world, bob)
+
+
+async def test_a_sign_in_leads_back_to_the_form(visitor: httpx.AsyncClient) -> None:
+    values = await write(visitor)
+    del visitor.cookies[COOKIE]
+    form = "/compose?reply=1&key=k"
+    visitor.headers["Referer"] = f"https://mail.example.org{form}"
+    response = await send_form(visitor, values)
+    assert response.headers["location"] == f"/sign-in?{urlencode({'ended': 'true', 'next': form})}"
+    visitor.headers["Referer"] = "https://mail.example.org/somewhere/else"
+    assert (await send_form(visitor, values)).headers["location"] == "/sign-in?ended=true"

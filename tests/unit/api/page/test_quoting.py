@@ -2,8 +2,8 @@
 
 import pytest
 
+from relate_api.page.html_mail.text import text_of_html
 from relate_api.page.views.compose.letter import written_addresses
-from relate_api.page.views.compose.quoting import text_of_html
 from relate_mime.address_lists import read_address_list
 
 

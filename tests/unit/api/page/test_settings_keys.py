@@ -57,6 +57,7 @@ async def test_a_key_expires_when_its_last_day_has_ended(
     await make(visitor, name="k", scope="imap", expires=day.isoformat())
     end = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
     assert (await newest(world, alice)).expires == end
+    assert "Valid until the end of this day, UTC" in plain(await visitor.get(KEYS))
 
 
 @pytest.mark.parametrize(

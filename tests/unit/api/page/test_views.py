@@ -1,14 +1,17 @@
 """What the page shows, and what its forms change."""
 
+import re
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
+from html import unescape
 from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from relate_api.emails.threads import THREAD_TEXT_OCTETS
 from relate_api.page.shown import (
     MAX_LINE_CHARACTERS,
     MAX_LINKS,
@@ -20,6 +23,7 @@ from relate_api.page.shown import (
     property_words,
 )
 from relate_api.page.views.mail import changes
+from relate_api.page.views.mail.mail_list import PAGE_ITEMS
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MessageId
 from tests.support.factories import delivery, multipart, simple
 from tests.support.hostile_html import HOSTILE_TEXTS, SCRIPT
@@ -114,6 +118,34 @@ async def test_an_address_without_a_page_is_told_as_one(visitor: httpx.AsyncClie
     assert response.status_code == 404
     assert response.headers["content-type"].startswith("text/html")
     assert "There is nothing at this address." in response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "above"),
+    [
+        ("/sign-out", "/"),
+        ("/messages/actions", "/"),
+        ("/admin/queue/actions", "/admin/queue"),
+        ("/admin/users/1/keys", "/admin/users/1"),
+        ("/admin/domains/b%C3%BCcher.example/look-up", "/admin/domains/b%C3%BCcher.example"),
+        ("/admin/domains/%22%3E%3Cb%3E/look-up", "/admin/domains/%22%3E%3Cb%3E"),
+    ],
+)
+async def test_the_address_of_a_form_leads_to_the_page_above_it(
+    visitor: httpx.AsyncClient, path: str, above: str
+) -> None:
+    response = await visitor.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert response.headers["content-type"].startswith("text/html")
+    assert f'because it only receives a form. <a href="{above}">Back</a>' in response.text
+    program = await visitor.get(path)
+    assert (program.status_code, program.headers["content-type"]) == (405, "application/problem+json")
+
+
+async def test_a_form_that_no_address_takes_is_an_error_page(visitor: httpx.AsyncClient) -> None:
+    response = await visitor.post("/admin", headers={"Accept": "text/html"})
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+    assert "<h1>Method Not Allowed</h1>" in response.text
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/api/nowhere"])
@@ -285,14 +317,49 @@ async def test_messages_are_moved(world: MemoryBackend, visitor: httpx.AsyncClie
     assert await places(world, alice, message_id) == ["Archive"]
 
 
-async def test_deleting_moves_to_the_trash_and_from_there_deletes(
+async def test_deleting_moves_to_the_trash_and_there_deletes(
     world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
 ) -> None:
     message_id = await deliver(world, alice, simple())
     await act(visitor, "delete", message_id)
     assert await places(world, alice, message_id) == ["Trash"]
-    await act(visitor, "delete", message_id)
+    for address in ("/?mailbox=Trash", f"/messages/{message_id}?mailbox=Trash"):
+        assert "Delete permanently" in (await visitor.get(address)).text
+    await act(visitor, "delete", message_id, within="Trash")
     assert (await visitor.get(f"/messages/{message_id}")).status_code == 404
+
+
+async def test_deleting_from_a_search_deletes_nothing_that_is_in_the_trash(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    await act(visitor, "delete", message_id)
+    found = (await visitor.get("/", params={"q": "in:anywhere"})).text
+    assert '<span class="label soft"><bdi>Trash</bdi></span>' in found
+    assert (await act(visitor, "delete", message_id)).headers["location"] == "/?done=in_trash"
+    assert await places(world, alice, message_id) == ["Trash"]
+
+
+async def test_an_action_without_a_marked_message_tells_it(visitor: httpx.AsyncClient) -> None:
+    response = await act(visitor, "flag")
+    assert "no message was marked" in (await visitor.get(response.headers["location"])).text
+
+
+async def test_an_action_leads_back_to_the_page_of_the_list(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    for _ in range(PAGE_ITEMS + 1):
+        await deliver(world, alice, simple())
+    (older,) = re.findall(r'href="([^"]*)" rel="next"', (await visitor.get("/")).text)
+    assert f'name="back" value="{older}"' in (await visitor.get(unescape(older))).text
+
+
+async def test_a_message_of_a_search_leads_to_the_same_search(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    page = (await visitor.get(f"/messages/{message_id}", params={"q": "subject:hello"})).text
+    assert 'value="subject:hello"' in page
 
 
 async def test_deleting_what_has_a_copy_in_the_trash_keeps_the_copy(
@@ -322,6 +389,42 @@ async def test_a_thread_has_its_messages_in_order(
     page = (await visitor.get(f"/threads/{second}")).text
     assert "2 messages" in page
     assert page.index(f'href="/messages/{first}"') < page.index(f'href="/messages/{second}"')
+
+
+async def test_a_thread_has_the_text_of_html_and_tells_what_is_cut(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    html = b"Content-Type: text/html\r\n\r\n<p>Train</p><p>or <b>plane</b>?</p>\r\n"
+    message_id = await deliver(world, alice, html)
+    page = (await visitor.get(f"/threads/{message_id}")).text
+    assert "Train\nor plane?" in page
+    assert "it is cut" not in page
+    long = await deliver(world, alice, b"\r\n" + b"A line.\r\n" * THREAD_TEXT_OCTETS)
+    assert "it is cut" in (await visitor.get(f"/threads/{long}")).text
+
+
+async def test_a_keyword_of_a_mail_program_is_no_label_to_choose(
+    world: MemoryBackend, visitor: httpx.AsyncClient, alice: AccountId
+) -> None:
+    message_id = await deliver(world, alice, simple())
+    await world.store.flag_message(alice, message_id, FlagChange(add_keywords=("$Forwarded", "work")))
+    for address in ("/settings/labels", "/settings/filters/new"):
+        page = (await visitor.get(address)).text
+        assert "work" in page
+        assert "$Forwarded" not in page
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("(see https://example.com/a_(b))", "https://example.com/a_(b)"),
+        ("https://example.com/a_(b).", "https://example.com/a_(b)"),
+        ("[https://example.com/a]", "https://example.com/a"),
+        ("https://example.com/a).", "https://example.com/a"),
+    ],
+)
+def test_a_bracket_belongs_to_the_address_that_opens_it(text: str, url: str) -> None:
+    assert f'href="{url}"' in plain_text(text)
 
 
 def test_a_text_links_addresses_of_the_web_and_nothing_else() -> None:

@@ -20,7 +20,7 @@ _DOCUMENT = """<!doctype html>
 <meta name="color-scheme" content="light">
 <title>The message</title>
 <style>
-html {{ background: #fff; color: #1d2129; font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere }}
+html {{ background: #fff; color: #1d2129; font: 16px/1.5 system-ui, sans-serif; overflow-wrap: break-word }}
 body {{ margin: 1rem }}
 img {{ max-width: 100%; height: auto }}
 table {{ max-width: 100% }}

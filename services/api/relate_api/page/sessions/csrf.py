@@ -25,5 +25,12 @@ def check_site(request: Request) -> None:
 
 def check_secret(sent: object, secret: str | None) -> None:
     """Raise HTTPException with 403 unless a form has sent this secret."""
-    if not secret or not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), secret.encode()):
+    if not is_secret(sent, secret):
         raise HTTPException(HTTPStatus.FORBIDDEN, "the form has expired: load the page again")
+
+
+def is_secret(sent: object, secret: str | None) -> bool:
+    """Whether a form has sent this secret."""
+    if not secret or not isinstance(sent, str):
+        return False
+    return hmac.compare_digest(sent.encode(), secret.encode())

@@ -10,15 +10,17 @@ from relate_api.access.dependencies import InjectedServices
 from relate_api.http.errors import RETRY_AFTER_SECONDS
 from relate_api.http.forwarded import RequestClient
 from relate_api.page.context import InjectedPage, InjectedSessions
-from relate_api.page.routes import PageRoute, own_path
+from relate_api.page.routes import MAX_TARGET_CHARACTERS, PageRoute, own_path
 from relate_api.page.sessions.cookies import SIGN_IN, read_cookie
 from relate_api.page.sessions.csrf import check_form
 from relate_api.page.sign_in.form import ADMITTED, PLAINTEXT, begin_session, show_form
 
 PATHS = ("/sign-in",)
-ENDED = "You were signed out, and nothing was sent or changed. Go back to find what you have typed."
+ENDED = (
+    "You were signed out, and nothing was sent or changed. After you sign in, a message that you were writing has its"
+    " text again; without JavaScript, go back twice for it."
+)
 MAX_KEY_CHARACTERS = 200
-MAX_TARGET_CHARACTERS = 2_000
 
 Target = Annotated[str, Query(alias="next", max_length=MAX_TARGET_CHARACTERS)]
 FormTarget = Annotated[str, Form(alias="next", max_length=MAX_TARGET_CHARACTERS)]

@@ -7,10 +7,12 @@
   const shortYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
   const full = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" });
 
-  function brief(time) {
+  // What waits for its next attempt needs the time of other days, too; a list of mail has no room for it.
+  function brief(time, hasTime) {
     const now = new Date();
     if (time.toDateString() === now.toDateString()) return shortTime.format(time);
-    return (time.getFullYear() === now.getFullYear() ? shortDate : shortYear).format(time);
+    const day = (time.getFullYear() === now.getFullYear() ? shortDate : shortYear).format(time);
+    return hasTime ? `${day}, ${shortTime.format(time)}` : day;
   }
 
   function localise(root) {
@@ -18,7 +20,7 @@
       const time = new Date(element.dateTime);
       if (Number.isNaN(time.getTime())) continue;
       element.title = full.format(time);
-      element.textContent = element.closest(".rows, .brief") ? brief(time) : full.format(time);
+      element.textContent = element.closest(".rows, .brief") ? brief(time, element.closest(".brief")) : full.format(time);
     }
   }
 
@@ -46,6 +48,16 @@
     }, 300);
   }
 
+  // A notice is told once: a reload does not tell it again.
+  const told = new URL(location);
+  if (told.searchParams.has("done")) {
+    sessionStorage.clear();
+    for (const name of ["done", "message", "changed", "marked"]) told.searchParams.delete(name);
+    history.replaceState(null, "", told);
+  }
+
+  document.querySelector("form[action='/sign-out']")?.addEventListener("submit", () => sessionStorage.clear());
+
   const live = document.getElementById("live");
   if (live?.hasAttribute("hx-get") && window.EventSource) {
     const events = new EventSource("/events");
@@ -54,16 +66,34 @@
     window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
   }
 
-  // A second click sends nothing, nor do more files than are accepted, and who leaves is asked: so nothing that was typed
-  // is lost.
+  // A second click sends nothing, nor do more files than are accepted, and the browser asks before typed text is left. The
+  // address has the form's key, so that it leads to the same form again, which sends once. What was typed is kept in the tab
+  // until a page tells what was done, because the session may end meanwhile.
   for (const form of document.querySelectorAll("form[data-once]")) {
     const files = form.querySelector("input[type=file]");
+    const address = new URL(location);
+    for (const name of address.search ? ["key"] : ["reply", "forward", "draft", "key"]) {
+      const value = form.elements[name]?.value;
+      if (value) address.searchParams.set(name, value);
+    }
+    history.replaceState(null, "", address);
+    const store = `form ${form.elements.key.value}`;
+    const fields = [...form.querySelectorAll("input[type=text], textarea")];
     let sent = false;
-    let changed = false;
+    let changed = "refused" in form.dataset; // then the page has what was typed
+    const kept = changed ? {} : JSON.parse(sessionStorage.getItem(store)) ?? {};
+    for (const field of fields.filter((each) => each.name in kept && kept[each.name] !== each.value)) {
+      field.value = kept[field.name];
+      changed = true;
+    }
+    const keep = () => sessionStorage.setItem(store, JSON.stringify(Object.fromEntries(fields.map((each) => [each.name, each.value]))));
     form.addEventListener("input", () => { changed = true; });
     window.addEventListener("beforeunload", (event) => { if (changed) event.preventDefault(); });
+    window.addEventListener("pagehide", () => { if (changed) keep(); });
     form.addEventListener("submit", (event) => {
       if (sent) event.preventDefault();
+      if (event.submitter?.value === "discard") return; // what was typed since the last save is lost: that is asked
+      keep();
       sent = true;
       changed = false;
       setTimeout(() => { sent = false; }, 2000);

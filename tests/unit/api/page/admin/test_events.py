@@ -57,6 +57,17 @@ async def test_events_are_filtered(operator: httpx.AsyncClient, world: MemoryBac
         assert ("Queued</span>" in response.text) is is_found, query
 
 
+@pytest.mark.usefixtures("relayed")
+async def test_the_time_of_an_event_is_in_the_zone_of_the_filter(operator: httpx.AsyncClient) -> None:
+    shown = (await operator.get("/admin/events")).text
+    assert "Since (UTC)" in shown
+    assert '<th scope="col">Time (UTC)</th>' in shown
+    newest = re.search(r'data-label="Time \(UTC\)" class="number">(\S+) (\d\d:\d\d):\d\d<', shown)
+    assert newest is not None
+    found = await operator.get("/admin/events", params={"since": f"{newest[1]}T{newest[2]}"})
+    assert f"{newest[1]} {newest[2]}" in found.text
+
+
 @pytest.mark.parametrize(
     "query", [{"message": "x"}, {"event": "x"}, {"since": "soon"}, {"recipient": "nobody"}, {"cursor": "x"}]
 )

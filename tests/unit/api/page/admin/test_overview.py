@@ -29,6 +29,7 @@ async def test_it_counts_what_waits_and_what_is_held(
     assert '<strong class="number">2</strong>' in shown
     assert '<strong class="number">1</strong>' in shown
     assert "the oldest since <time" in shown
+    assert '<a href="/admin/queue?state=queued"><span class="soft">Recipients that wait</span>' in shown
     assert "Nothing here needs you now." not in shown
 
 

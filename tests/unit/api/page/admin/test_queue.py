@@ -60,13 +60,43 @@ async def test_marked_recipients_are_held_and_released(
     first, _ = await ids(world)
     path, back = "/admin/queue/actions", "/admin/queue?domain=a.example"
     held = await send(operator, path, action="hold", id=first, back=back)
-    assert held.headers["location"] == f"{back}&done=queue_held"
+    assert held.headers["location"] == f"{back}&done=queue_held&changed=1&marked=1"
     assert await states(world) == {"carol@a.example": QueueState.HELD, "dan@b.example": QueueState.QUEUED}
     assert "Held" in (await operator.get("/admin")).text
     await send(operator, path, action="release", id=first)
     assert await states(world) == dict.fromkeys(("carol@a.example", "dan@b.example"), QueueState.QUEUED)
     nothing = await send(operator, path, action="release", id=first, back="https://evil.example/")
-    assert nothing.headers["location"] == "/?done=queue_unchanged"
+    assert nothing.headers["location"] == "/?done=queue_released&changed=0&marked=1"
+
+
+async def test_the_queue_tells_how_many_of_the_marked_recipients_were_changed(
+    operator: httpx.AsyncClient, world: MemoryBackend, alice: AccountId
+) -> None:
+    await queue_mail(world, alice, "carol@a.example", "dan@b.example", "erin@c.example")
+    carol, dan, erin = await ids(world)
+
+    async def told(action: str, *marked: str) -> str:
+        led = await send(operator, "/admin/queue/actions", action=action, id=marked, confirmed="true")
+        found = re.search(r'role="status">([^<]+)<', (await operator.get(led.headers["location"])).text)
+        assert found is not None
+        return found[1]
+
+    assert await told("hold") == "Nothing was changed: no recipient was marked."
+    assert await told("hold", carol) == "1 marked recipient is held until released."
+    rest = "The rest is in a state that cannot be held."
+    assert await told("hold", carol, dan) == f"1 of 2 marked recipients is held until released. {rest}"
+    nothing = "Nothing was changed: none of the marked recipients is in a state that can be"
+    assert await told("hold", carol, dan) == f"{nothing} held."
+    assert await told("retry", carol) == f"{nothing} retried."
+    assert await told("release", carol, dan) == "2 marked recipients are released, and attempted now."
+    assert await told("drop", carol, dan, erin) == "3 marked recipients are dropped; the senders are not told."
+
+
+@pytest.mark.parametrize("counts", ["", "&changed=x&marked=<b>", f"&changed=-1&marked={'9' * 9_999}"])
+async def test_counts_that_are_not_numbers_are_not_shown(operator: httpx.AsyncClient, counts: str) -> None:
+    shown = await operator.get(f"/admin/queue?done=queue_held{counts}")
+    assert shown.status_code == 200
+    assert "Nothing was changed: no recipient was marked." in shown.text
 
 
 async def test_a_retry_makes_a_deferred_recipient_due(
@@ -92,7 +122,7 @@ async def test_mail_is_dropped_only_after_a_second_click(
     assert set((await states(world)).values()) == {QueueState.QUEUED}
     again = dict(re.findall(r'name="(\w+)" value="([^"]*)"', asked.text))
     dropped = await send(operator, path, **{**again, "id": marked})
-    assert dropped.headers["location"] == "/admin/queue?done=queue_dropped"
+    assert dropped.headers["location"] == "/admin/queue?done=queue_dropped&changed=2&marked=2"
     assert await states(world) == {}
 
 

@@ -104,8 +104,8 @@ async def test_addresses_are_added_and_removed(
     await send(operator, f"{path}/remove", address="robert@example.net")
     assert await world.accounts.addresses(UserId(bob)) == ["bob@example.net"]
     primary = await send(operator, f"{path}/remove", address="bob@example.net")
-    assert primary.status_code == 422
-    assert "No such further address of this user." in primary.text
+    assert primary.status_code == 409
+    assert "The primary address stays." in primary.text
 
 
 async def test_the_secret_of_a_key_is_shown_once(
@@ -119,6 +119,8 @@ async def test_the_secret_of_a_key_is_shown_once(
     key = (await world.accounts.keys(UserId(bob)))[0]
     assert (key.name, set(key.scopes)) == ("phone", {Scope.IMAP, Scope.SMTP})
     assert key.expires is not None
+    assert f'data-reloads="{path}"' in response.text  # a reload does not make another key
+    assert '<button type="button" data-copies="secret" hidden>Copy</button>' in response.text
     assert secret[1] not in (await operator.get(path)).text
     await send(operator, f"{path}/keys/{key.id}/revoke")
     assert (await world.accounts.keys(UserId(bob)))[0].revoked is not None

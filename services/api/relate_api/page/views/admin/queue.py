@@ -12,7 +12,7 @@ from relate_api.admin.queue.endpoints import drop_queue, hold_queue, list_queue,
 from relate_api.admin.queue.schemas import QueueChanged, QueuedRecipientDetails, QueueFilters, QueueList, QueueSelection
 from relate_api.admin.schemas import MAX_PAGE_ITEMS, Id, to_time
 from relate_api.page.context import InjectedPage
-from relate_api.page.notices import Done, lead_to
+from relate_api.page.notices import Counts, Done, lead_to
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute, own_path
 from relate_api.page.timeline import look_of
@@ -115,7 +115,7 @@ async def change_queue(
     changed = 0
     for recipient_id in ids:
         changed += (await change(QueueSelection(id=recipient_id), visitor.principal, services)).changed
-    return lead_to(own_path(back), done if changed else Done.QUEUE_UNCHANGED)
+    return lead_to(own_path(back), done, counts=Counts(changed, len(ids)))
 
 
 async def _find(services: Services, ids: Collection[int]) -> list[QueuedRecipientDetails]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, NamedTuple
 from uuid import UUID
@@ -19,11 +20,12 @@ from relate_api.emails.endpoints import read_detail
 from relate_api.emails.schemas import Attachment
 from relate_api.mailboxes.counts import count_mailboxes
 from relate_api.mailboxes.schemas import MailboxDetails
+from relate_api.page.html_mail.text import readable_text
 from relate_api.page.rendering import render
 from relate_api.page.routes import PageRoute
 from relate_api.page.shown import one_line
-from relate_api.page.views.compose.letter import MAX_TYPED_CHARACTERS, Errors, Letter, written_addresses
-from relate_api.page.views.compose.quoting import quote, readable_text
+from relate_api.page.views.compose.letter import MAX_TYPED_CHARACTERS, Errors, Letter, valid_key, written_addresses
+from relate_api.page.views.compose.quoting import quote
 from relate_api.page.visitors import READING, Visitor, WritingVisitor
 from relate_mailstore.errors import MessageNotFound, StoreUnavailable
 from relate_mailstore.filter_types import Label
@@ -32,6 +34,7 @@ from relate_mime import MessageIndex
 
 MAX_ADDRESSES_CHARACTERS = 10_000
 MAX_SUBJECT_CHARACTERS = 900
+MAX_KEY_CHARACTERS = 257
 HTML = "text/html"
 FILE_SHARE = 72
 """Per cent of the largest message that files may have: base64 with its line ends takes the rest (RFC 2045 §6.8)."""
@@ -53,8 +56,9 @@ async def show_empty_form(
     reply_all: Annotated[UUID | None, Query(alias="reply-all")] = None,
     forward: Answered = None,
     draft: Answered = None,
+    key: Annotated[str, Query(max_length=MAX_KEY_CHARACTERS)] = "",
 ) -> Response:
-    """Show the form for a new message, a reply, a forwarded message, or a draft."""
+    """Show the form for a new message, a reply, a forwarded message, or a draft; with `key` the form that had it."""
     principal = visitor.principal
     require_address(principal)
     if (reply or reply_all or forward or draft) and not visitor.may_read:
@@ -67,7 +71,7 @@ async def show_empty_form(
         letter = await _forward(principal, services, forward)
     elif email_id := reply_all or reply:
         letter = await _reply(principal, services, email_id, to_all=reply_all is not None)
-    return await show_form(request, visitor, services, letter)
+    return await show_form(request, visitor, services, replace(letter, key=valid_key(key)))
 
 
 async def show_form(

@@ -46,6 +46,11 @@ def new_key() -> str:
     return secrets.token_urlsafe(_KEY_OCTETS)
 
 
+def valid_key(key: str) -> str:
+    """A key that a form has sent; a new one in place of what is none."""
+    return key if re.fullmatch(KEY_PATTERN, key) else new_key()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
     """The texts of the form, and the messages that it refers to.
@@ -68,14 +73,13 @@ class Letter:
     @classmethod
     def of(cls, form: FormData) -> "Letter":
         """What a form has sent."""
-        key = form.text("key")
         return cls(
             **{name: form.text(name) for name in ("sender", *ADDRESS_FIELDS, "subject", "text")},
             reply=_identifier(form.text("reply")),
             forward=_identifier(form.text("forward")),
             draft=_identifier(form.text("draft")),
             removed=frozenset(form.fields.get("remove", [])),
-            key=key if re.fullmatch(KEY_PATTERN, key) else new_key(),
+            key=valid_key(form.text("key")),
         )
 
     @property

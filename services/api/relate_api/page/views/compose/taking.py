@@ -28,7 +28,7 @@ from relate_api.http.form_data import FormData, FormFile, MalformedForm, parse_f
 from relate_api.mailboxes.moving import move_messages
 from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute
-from relate_api.page.sessions.csrf import FIELD, check_secret
+from relate_api.page.sessions.csrf import FIELD, is_secret
 from relate_api.page.views.compose.form import own_addresses, show_form
 from relate_api.page.views.compose.letter import (
     ADDRESS_FIELDS,
@@ -57,6 +57,9 @@ TOO_LONG = f"The fields have more than {MAX_TYPED_CHARACTERS:,} characters. Go b
 FILES_KEPT = "The files are kept in a draft."
 MAX_TOLD_ADDRESSES = 20
 """Refused ones, at each field."""
+OTHER_SESSION = (
+    "You have signed in again since this form was shown. Check it, and send it once more; choose its files again."
+)
 FILES_LOST = "Choose the files again: they are not kept."
 
 log = structlog.get_logger(__name__)
@@ -79,10 +82,13 @@ async def take_letter(request: Request, visitor: UploadingVisitor, services: Inj
     require_address(visitor.principal)
     async with received(request, services, FORM) as upload:
         form = await _parse(request, upload)
-        check_secret(form.text(FIELD), visitor.csrf)
         letter = Letter.of(form)
         if letter.is_too_long:
             raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LONG)
+        if not is_secret(form.text(FIELD), visitor.csrf):  # nothing is done, not even files are kept
+            response = await show_form(request, visitor, services, letter, errors={"": OTHER_SESSION})
+            response.status_code = HTTPStatus.FORBIDDEN
+            return response
         caller = Caller(request, Response(), services, visitor.principal, letter.key)
         action = form.text("action")
         if action not in set(Action):

@@ -18,7 +18,7 @@ from relate_api.page.routes import PageRoute, own_path
 from relate_api.page.visitors import WritingVisitor
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound
 from relate_mailstore.filter_types import LabelId
-from relate_mailstore.mailbox_names import TRASH
+from relate_mailstore.mailbox_names import MAX_NAME_OCTETS, TRASH
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Flag, FlagChange, Mailbox, MessageId
 
@@ -54,9 +54,9 @@ async def change_messages(
     action: Annotated[Action, Form()],
     *,
     ids: Annotated[list[UUID], Form(alias="id", max_length=MAX_BULK_ITEMS)] = [],  # noqa: B006 - FastAPI copies it
-    mailbox: Annotated[str, Form(max_length=255)] = "",
+    mailbox: Annotated[str, Form(max_length=MAX_NAME_OCTETS)] = "",
     label: Annotated[UUID | None, Form()] = None,
-    within: Annotated[str, Form(max_length=255)] = "",
+    within: Annotated[str, Form(max_length=MAX_NAME_OCTETS)] = "",
     back: Annotated[str, Form(max_length=2_000)] = "/",
 ) -> Response:
     """Mark, label, move or delete messages; those that do not exist are skipped. Then lead back.
@@ -66,15 +66,17 @@ async def change_messages(
     """
     store, account_id = services.store, visitor.principal.account_id
     message_ids = {MessageId(email_id) for email_id in ids}
-    if message_ids and action in _MARKS:
-        await store.mark_messages(account_id, message_ids, *_MARKS[action])
-    elif message_ids and action in {Action.LABEL, Action.UNLABEL}:
-        await _label(services, account_id, message_ids, label, adds=action is Action.LABEL)
-    elif message_ids and action is Action.MOVE:
+    if not message_ids:
+        return lead_to(own_path(back), Done.UNMARKED)
+    if action is Action.MOVE:
         await _move(store, account_id, message_ids, mailbox, within)
         return lead_to(own_path(back), Done.MOVED)
-    elif message_ids:
+    if action is Action.DELETE:
         return lead_to(own_path(back), await _delete(store, account_id, message_ids, within))
+    if action in _MARKS:
+        await store.mark_messages(account_id, message_ids, *_MARKS[action])
+    else:
+        await _label(services, account_id, message_ids, label, adds=action is Action.LABEL)
     return RedirectResponse(own_path(back), HTTPStatus.SEE_OTHER)
 
 
@@ -103,19 +105,21 @@ async def _move(
 
 
 async def _delete(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId], within: str) -> Done:
-    """Move messages to the trash. What only the trash has is deleted, as is all in an account without a trash."""
+    """Move messages to the trash; delete those that are listed `within` it, as all in an account without a trash.
+
+    A list of all mailboxes does not show which of its messages are in the trash already: they stay there.
+    """
     mailboxes = await store.mailboxes(account_id)
     trash = next((mailbox for mailbox in mailboxes if mailbox.special_use == TRASH), None)
     sources = [mailbox for mailbox in mailboxes if mailbox.name == within] or mailboxes
     if trash is None or sources == [trash]:
         await _expunge(store, sources, message_ids)
         return Done.DELETED
-    kept = await _within(store, [mailbox for mailbox in sources if mailbox is not trash], message_ids)
-    if discarded := await _within(store, [trash], message_ids) - kept:
-        await store.delete_messages(account_id, discarded)
-    if kept:
-        await move_messages(store, account_id, kept, trash, [mailbox.name for mailbox in sources])
-    return Done.TRASHED if kept else Done.DELETED
+    names = [mailbox.name for mailbox in sources]
+    moved = await _within(store, [mailbox for mailbox in sources if mailbox is not trash], message_ids)
+    if moved:
+        await move_messages(store, account_id, moved, trash, names)
+    return Done.TRASHED if moved else Done.IN_TRASH
 
 
 async def _expunge(store: MailStore, mailboxes: Collection[Mailbox], message_ids: Collection[MessageId]) -> None:

@@ -22,7 +22,7 @@ from relate_api.page.shown import label_query
 from relate_api.page.views.mail.place import Place, Search
 from relate_api.page.visitors import ReadingOrAdministratingVisitor
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.mailbox_names import DRAFTS, OWN_USES
+from relate_mailstore.mailbox_names import DRAFTS, OWN_USES, TRASH
 from relate_mailstore.types import INBOX
 
 PAGE_ITEMS = 50
@@ -70,8 +70,10 @@ async def show_mail_list(
         page=page,
         shows_recipients=not query and _use_of(mailboxes, mailbox) in OWN_USES,
         is_drafts=not query and _use_of(mailboxes, mailbox) == DRAFTS,
+        is_trash=not query and _use_of(mailboxes, mailbox) == TRASH,
         sent=told_of(request),
         place=place,
+        here=place.address(cursor=cursor) if cursor else place.address(),
         older=page.next_cursor and place.address(cursor=page.next_cursor),
         is_first=cursor is None,
     )
@@ -85,7 +87,7 @@ async def _read_page(
         filters = EmailFilters(mailbox=mailbox, cursor=cursor, limit=PAGE_ITEMS)
         return await find_page(principal, services, filters.query(), filters)
     search = EmailSearch(q=query, mailbox="", cursor=cursor, limit=PAGE_ITEMS)  # `in:` narrows it
-    found = await to_message_query(search, principal.account_id, services.store)
+    found = await to_message_query(search, principal.account_id, services.store, services.labels)
     return await find_page(principal, services, found, search)
 
 

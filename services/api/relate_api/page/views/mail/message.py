@@ -20,7 +20,7 @@ from relate_api.page.routes import PageRoute
 from relate_api.page.views.mail.ends import ends_of
 from relate_api.page.views.mail.place import Place, Search
 from relate_api.page.visitors import ReadingVisitor, Visitor
-from relate_mailstore.mailbox_names import DRAFTS, SENT
+from relate_mailstore.mailbox_names import DRAFTS, MAX_NAME_OCTETS, SENT, TRASH
 from relate_mailstore.types import INBOX, MessageId
 
 INLINE_CHARACTERS = 32 * 1024
@@ -41,7 +41,7 @@ async def show_message(
     *,
     images: Images = False,
     text: AsText = False,
-    mailbox: Annotated[str, Query(max_length=255)] = "",
+    mailbox: Annotated[str, Query(max_length=MAX_NAME_OCTETS)] = "",
     q: Search = "",
 ) -> Response:
     """Show a message of a search, or within `mailbox` if that has it. The page marks it as read when it has loaded."""
@@ -65,8 +65,9 @@ async def show_message(
         mailboxes=mailboxes,
         within=within,
         place=place,
-        beside=await place.neighbours(services.store, principal.account_id, listed),
+        beside=await place.neighbours(services, principal.account_id, listed),
         is_draft=DRAFTS in uses,
+        is_trash=any(each.name == within and each.special_use == TRASH for each in mailboxes),
         ends=[*ends_of(await read_journey(email_id, principal, services))] if SENT in uses else [],
         labels=await services.labels.all(principal.account_id),
         shows_html=shows_html,

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from fastapi import Query
 
+from relate_api.access.dependencies import Services
 from relate_api.emails.filters import MAX_QUERY_CHARACTERS, EmailFilters, EmailSearch
 from relate_api.emails.query_language import QueryError
 from relate_api.emails.searching import to_message_query
 from relate_mailstore.cursors import encode_cursor
-from relate_mailstore.ports import MailStore
 from relate_mailstore.types import INBOX, AccountId, ListedMessage, MessageId, MessageQuery
 
 Search = Annotated[str, Query(max_length=MAX_QUERY_CHARACTERS)]
@@ -33,14 +33,14 @@ class Place:
         """The address of one of its messages."""
         return self._address(f"/messages/{message_id}", parameters)
 
-    async def neighbours(self, store: MailStore, account_id: AccountId, listed: ListedMessage) -> "Neighbours":
+    async def neighbours(self, services: Services, account_id: AccountId, listed: ListedMessage) -> "Neighbours":
         """The messages that are listed before and after one."""
-        query = await self._query(store, account_id)
+        query = await self._query(services, account_id)
         if query is None:
             return Neighbours()
         beside = replace(query, cursor=encode_cursor(listed), limit=1)
-        newer = await store.find(account_id, replace(beside, oldest_first=True))
-        older = await store.find(account_id, beside)
+        newer = await services.store.find(account_id, replace(beside, oldest_first=True))
+        older = await services.store.find(account_id, beside)
         return Neighbours(*(page.items[0].message.id if page.items else None for page in (newer, older)))
 
     @property
@@ -53,11 +53,12 @@ class Place:
         named = {**self._named, **parameters}
         return f"{path}?{urlencode(named)}" if named else path
 
-    async def _query(self, store: MailStore, account_id: AccountId) -> MessageQuery | None:
+    async def _query(self, services: Services, account_id: AccountId) -> MessageQuery | None:
         if not self.query:
             return EmailFilters(mailbox=self.mailbox).query() if self.mailbox else None
         try:
-            return await to_message_query(EmailSearch(q=self.query, mailbox=""), account_id, store)
+            search = EmailSearch(q=self.query, mailbox="")
+            return await to_message_query(search, account_id, services.store, services.labels)
         except QueryError:
             return None
 

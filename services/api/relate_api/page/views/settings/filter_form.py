@@ -16,6 +16,7 @@ from relate_api.filters.resolving import resolve_rule
 from relate_api.filters.schemas import MAX_PRIORITIES, MAX_TESTED_MESSAGES, FilterRequest
 from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute
+from relate_api.page.shown import labels_of_people
 from relate_api.page.views.settings.filter_words import sentence_of_trial
 from relate_api.page.views.settings.sections import FILTERS, Refused, as_sentence, first_field, show_section
 from relate_api.page.visitors import EditingVisitor, Visitor
@@ -218,7 +219,7 @@ async def _show(
 ) -> Response:
     account_id = visitor.principal.account_id
     await services.store.provision(account_id)
-    labels = await services.labels.all(account_id)
+    labels = labels_of_people(await services.labels.all(account_id))
     return show_section(
         request,
         visitor,

@@ -12,6 +12,7 @@ from relate_api.labels.endpoints import describe
 from relate_api.labels.schemas import LabelRequest
 from relate_api.page.notices import Done, lead_to
 from relate_api.page.routes import PageRoute
+from relate_api.page.shown import labels_of_people
 from relate_api.page.views.settings.sections import LABELS, Refused, as_sentence, first_field, show_section
 from relate_api.page.visitors import EditingVisitor, ReadingVisitor, Visitor
 from relate_mailstore.errors import LabelExists, TooManyLabels
@@ -101,7 +102,7 @@ async def _show_list(  # noqa: PLR0917
     name: str = "",
     color: str = NEW_COLOR,
 ) -> Response:
-    labels = await services.labels.all(visitor.principal.account_id)
+    labels = labels_of_people(await services.labels.all(visitor.principal.account_id))
     return show_section(request, visitor, LABELS, "labels.html", error, labels=labels, name=name, color=color)
 
 
