@@ -55,6 +55,7 @@ async def test_signatures_verify_at_every_server(any_home: Home, internet: Inter
         for sent in sink.messages:
             assert verified(sent.content, KEYS) == [True, True], (name, sent.content)
             assert sent.content.isascii() or "8BITMIME" in SERVERS[name]
+            assert b"Return-Path" not in sent.content  # RFC 5321 §4.4
 
 
 async def test_opendkim_verifies_what_arrives(internet: Internet, sqlite_url: str) -> None:
