@@ -1,6 +1,7 @@
 """Positions and followers: whatever changes, and wherever a client is cut off, it is told of each change once."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Collection
 from unittest.mock import patch
@@ -96,6 +97,7 @@ class Account:
         self.store = MemoryMailStore()
         self.changes = Counter[Place]()
         self.outcomes: list[str] = []
+        self._numbers = itertools.count()
 
     async def apply(self, action: str, numbers: Collection[int]) -> None:
         """Apply an action to the entries that these numbers choose."""
@@ -116,7 +118,7 @@ class Account:
             case "move":
                 await self.store.move(ALICE, snapshot.mailbox.id, uids, "Archive")
             case "create":
-                await self.store.create_mailbox(ALICE, f"new{len(mailboxes)}{len(self.changes)}{len(self.outcomes)}")
+                await self.store.create_mailbox(ALICE, f"new {next(self._numbers)}")
             case "delete" if name.startswith("new"):
                 await self.store.delete_mailbox(ALICE, name)
             case "send":
