@@ -98,6 +98,13 @@ async def test_axe_finds_nothing_serious_in_the_settings(
     assert await violations(visit) == []
     await page.get_by_role("link", name="To do", exact=True).click()
     assert await violations(visit) == []
+    await page.goto(f"{visit.url}/settings/mailboxes")
+    await page.get_by_label("New mailbox").fill("Projects/Garden")
+    await page.get_by_role("button", name="Create").click()
+    await expect(page.get_by_role("status")).to_have_text("The mailbox was saved.")
+    assert await violations(visit) == []
+    await page.get_by_role("link", name="Projects/Garden", exact=True).click()
+    assert await violations(visit) == []
     await page.goto(f"{visit.url}/settings/filters/new")
     await page.get_by_label("Name", exact=True).fill("all")
     await page.get_by_role("button", name="What would this do?").click()

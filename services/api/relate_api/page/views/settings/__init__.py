@@ -1,4 +1,4 @@
-"""The settings of a person: filters, labels, keys, and what mail programs and phones need."""
+"""The settings of a person: filters, labels, mailboxes, keys, and what mail programs and phones need."""
 
 from relate_api.page.routes import join
 from relate_api.page.views.settings import (
@@ -7,9 +7,10 @@ from relate_api.page.views.settings import (
     filter_list,
     keys,
     labels,
+    mailboxes,
     opening,
 )
 
 __all__ = ["router"]
 
-router = join(opening, filter_list, filter_form, labels, devices, keys)
+router = join(opening, filter_list, filter_form, labels, mailboxes, devices, keys)

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from relate_api.page.rendering import render
 from relate_api.page.visitors import Visitor
 
-FILTERS, LABELS, DEVICES, KEYS = "/settings/filters", "/settings/labels", "/settings/devices", "/settings/keys"
+FILTERS, LABELS, MAILBOXES = "/settings/filters", "/settings/labels", "/settings/mailboxes"
+DEVICES, KEYS = "/settings/devices", "/settings/keys"
 
-_OF_READERS = ((FILTERS, "Filters"), (LABELS, "Labels"))
+_OF_READERS = ((FILTERS, "Filters"), (LABELS, "Labels"), (MAILBOXES, "Mailboxes"))
 _OF_KEY_OWNERS = ((DEVICES, "Mail programs"), (KEYS, "Keys"))
 
 
