@@ -101,7 +101,7 @@ def chips(keywords: Iterable[str], labels: Iterable[Label]) -> Iterator[Chip]:
 
 
 def labels_of_people(labels: Iterable[Label]) -> list[Label]:
-    """The labels without those that are attributes of messages."""
+    """The labels that a person may give: keywords that are attributes of messages are left out."""
     return [label for label in labels if label.is_stored or not label.keyword.startswith(_ATTRIBUTE)]
 
 

@@ -105,7 +105,7 @@ async def _move(
 
 
 async def _delete(store: MailStore, account_id: AccountId, message_ids: Collection[MessageId], within: str) -> Done:
-    """Move messages to the trash; delete those that are listed `within` it, as all in an account without a trash.
+    """Move messages to the trash; `within` the trash, and in an account without one, delete them.
 
     A list of all mailboxes does not show which of its messages are in the trash already: they stay there.
     """
